@@ -1,0 +1,26 @@
+create table market_candles (
+  market_ticker text not null,
+  period_interval_minutes integer not null,
+  end_period_ts timestamptz not null,
+  start_period_ts timestamptz not null,
+  open numeric,
+  high numeric,
+  low numeric,
+  close numeric,
+  mean numeric,
+  previous numeric,
+  yes_bid_open numeric,
+  yes_bid_high numeric,
+  yes_bid_low numeric,
+  yes_bid_close numeric,
+  yes_ask_open numeric,
+  yes_ask_high numeric,
+  yes_ask_low numeric,
+  yes_ask_close numeric,
+  volume numeric,
+  open_interest numeric,
+  provenance smallint not null default 2,
+  fetched_at timestamptz not null default clock_timestamp(),
+  primary key (market_ticker, period_interval_minutes, end_period_ts)
+) partition by range (end_period_ts);
+create table market_candles_default partition of market_candles default;

@@ -1,0 +1,84 @@
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as Cause from "effect/Cause"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Logging from "./Logging.ts"
+import { type Loops, runRole } from "./Loops.ts"
+import { SettingError } from "./SettingError.ts"
+
+// @effect-diagnostics-next-line processEnv:off names the file that the ConfigProvider itself is made of
+const envFile = process.env["ENV_FILE"] || ".env"
+
+/** After a stop signal a program has this long to drain; then it exits anyway, with code 1. */
+const drainMillis = 10_000
+
+/** Variables of the process first, then those of `.env` (or of the file that ENV_FILE names). */
+const environment = ConfigProvider.layer(
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const fromProcess = ConfigProvider.fromEnv()
+    if (envFile === ".env" && !(yield* fs.exists(envFile))) return fromProcess
+    const fromFile = yield* ConfigProvider.fromDotEnv({ path: envFile })
+    return ConfigProvider.orElse(fromProcess, fromFile)
+  }).pipe(
+    Effect.mapError(
+      () =>
+        new SettingError({
+          setting: "ENV_FILE",
+          problem: `${envFile} cannot be read`,
+          fix: "name a readable file of NAME=value lines, or unset it"
+        })
+    ),
+    Effect.provide(NodeFileSystem.layer)
+  )
+)
+
+const settingErrors = (cause: Cause.Cause<unknown>): ReadonlyArray<SettingError> =>
+  cause.reasons.flatMap((reason) =>
+    Cause.isFailReason(reason) && reason.error instanceof SettingError
+      ? [reason.error]
+      : Cause.isDieReason(reason) && reason.defect instanceof SettingError
+        ? [reason.defect]
+        : []
+  )
+
+const report = <E>(cause: Cause.Cause<E>) => {
+  const [mistake] = settingErrors(cause)
+  if (mistake !== undefined) return Effect.sync(() => process.stderr.write(`${mistake.message}\n`))
+  return Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logFatal("program ended", cause)
+}
+
+/**
+ * Runs one program of `dist/`: environment and `.env`, logs, one line for a user's mistake (exit code 1), a cause in the log
+ * for anything else (exit code 1), and exit code 0 after SIGTERM or SIGINT once everything has drained.
+ */
+export const runProgram = <A, E>(service: string, program: Effect.Effect<A, E>): void => {
+  let stopping = false
+  const onSignal = () => {
+    if (stopping) return
+    stopping = true
+    // @effect-diagnostics-next-line globalTimers:off the last resort must work when no fiber does
+    setTimeout(() => process.exit(1), drainMillis).unref()
+  }
+  process.on("SIGTERM", onSignal)
+  process.on("SIGINT", onSignal)
+  program.pipe(
+    Effect.tapCause(report),
+    Effect.provide(
+      Logging.layer(service).pipe(Layer.tapCause(report), Layer.provideMerge(environment.pipe(Layer.tapCause(report))))
+    ),
+    NodeRuntime.runMain({
+      disableErrorReporting: true,
+      teardown: (exit, onExit) =>
+        onExit(Exit.isSuccess(exit) || (stopping && Cause.hasInterruptsOnly(exit.cause)) ? 0 : 1)
+    })
+  )
+}
+
+/** Runs a role, a layer of loops, as a program. */
+export const runRoleProgram = <E>(service: string, role: Layer.Layer<never, E, Loops>): void =>
+  runProgram(service, runRole(role))
