@@ -1,11 +1,16 @@
 -- How far each journal is stored. Moves only in the transaction that stores the rows.
 create table journal_positions (
   journal text primary key,
+  shard text not null,
   segment bigint not null,
   "offset" bigint not null,
   frames bigint not null default 0,
+  last_received_at timestamptz,
   updated_at timestamptz not null default clock_timestamp()
 );
+
+comment on column journal_positions.last_received_at is 'the last sign of life of the feed that is stored: a frame or a ping of the server';
+create index journal_positions_shard on journal_positions (shard, last_received_at);
 
 create table lifecycle_events (
   id bigint generated always as identity primary key,

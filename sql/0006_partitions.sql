@@ -7,7 +7,11 @@ begin
     return false;
   end if;
   perform pg_advisory_xact_lock(hashtext('ensure_partition:' || parent));
-  if to_regclass(partition_name) is not null then
+  -- The table itself, not to_regclass: that one may still remember, from before the wait, that there was none.
+  if exists (
+    select from pg_class child join pg_class p on p.relnamespace = child.relnamespace
+    where p.oid = parent::regclass and child.relname = partition_name
+  ) then
     return false;
   end if;
   execute format('create table %I (like %I including defaults including constraints)', partition_name, parent);

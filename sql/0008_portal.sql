@@ -1,13 +1,18 @@
--- What the portal reads. Every query of it is bounded: by the active markets, by a page, or by the limits below.
+-- What the portal reads. Each of its queries is bounded: by the active markets, by a page, or by a limit.
 
--- The words people search a market by. A ticker is one word to us and several to them.
+-- The words people search a market by; a ticker is one word to us and several to them, and few type its KX.
 create function market_search_words(ticker text, title text, yes_sub_title text) returns tsvector
   language sql immutable parallel safe
-  return to_tsvector('simple', translate(ticker, '-.', '  ') || ' ' || coalesce(title, '') || ' ' || coalesce(yes_sub_title, ''));
+  return to_tsvector(
+    'simple'::regconfig,
+    regexp_replace(
+      ticker || ' ' || regexp_replace(ticker, '^KX', '') || ' ' || coalesce(title, '') || ' ' || coalesce(yes_sub_title, ''), '[^[:alnum:]]+', ' ', 'g'
+    )
+  );
 
 create function market_is_closed(status text) returns boolean
   language sql immutable parallel safe
-  return status not in ('initialized', 'unopened', 'active', 'open', 'inactive', 'paused');
+  return status not in ('initialized', 'active', 'inactive');
 
 create index markets_search on markets using gin (market_search_words(ticker, title, yes_sub_title));
 create index markets_closed on markets ((coalesce(close_time, '-infinity'::timestamptz)) desc, ticker desc)
@@ -15,7 +20,12 @@ create index markets_closed on markets ((coalesce(close_time, '-infinity'::times
 create index markets_settled on markets (ticker) where status in ('finalized', 'settled');
 create index capture_gaps_open on capture_gaps (id) where to_ts is null;
 
--- Rows of a table or partial index: what the statistics say, null before the first analyze.
+-- An instant as RFC 3339 text in UTC with microseconds.
+create function rfc3339(at timestamptz) returns text
+  language sql stable parallel safe
+  return to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
+
+-- Rows of a table, or entries of a partial index, as the statistics of the last vacuum or analyze say; at least 0.
 create function estimated_rows(relation text) returns bigint
   language sql stable
-  return (select case when c.reltuples >= 0 then c.reltuples::bigint end from pg_class c where c.oid = to_regclass(relation));
+  return (select greatest(c.reltuples, 0)::bigint from pg_class c where c.oid = to_regclass(relation));

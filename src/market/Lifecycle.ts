@@ -30,3 +30,14 @@ export interface EventLifecycle {
 }
 
 export type Lifecycle = MarketLifecycle | EventLifecycle
+
+const statuses: Readonly<Record<string, string>> = {
+  created: "initialized",
+  activated: "active",
+  deactivated: "inactive",
+  determined: "determined",
+  settled: "finalized"
+}
+
+/** The status a market has once a message of this kind was sent; nothing when the kind says nothing about it. */
+export const statusAfter = (kind: string): string | undefined => statuses[kind]

@@ -1,0 +1,54 @@
+import * as os from "node:os"
+import * as path from "node:path"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Demo from "./local/Demo.ts"
+import * as DurationText from "./local/DurationText.ts"
+import { runProgram } from "./runtime/Program.ts"
+import * as Setting from "./runtime/Setting.ts"
+import { SettingError } from "./runtime/SettingError.ts"
+import { databaseSettings } from "./store/Database.ts"
+
+const demo = Command.make(
+  "demo",
+  {
+    for: Flag.String("for").pipe(Flag.withDescription("stop after this long: 30s, 10m, 2h"), Flag.optional),
+    json: Flag.Boolean("json").pipe(Flag.withDefault(false)),
+    speed: Flag.Finite("speed").pipe(Flag.withDefault(60)),
+    seed: Flag.Int("seed").pipe(Flag.withDefault(1)),
+    rate: Flag.Int("rate").pipe(Flag.withDefault(0)),
+    port: Flag.Int("port").pipe(Flag.withDefault(8000))
+  },
+  Effect.fn(function* (flags) {
+    const duration = Option.map(flags.for, DurationText.parse)
+    if (Option.isSome(duration) && duration.value === undefined)
+      return yield* new SettingError({
+        setting: "--for",
+        problem: "it is not a length of time",
+        fix: "write 30s, 10m or 2h"
+      })
+    const { dataDir } = yield* Setting.read({ dataDir: databaseSettings.dataDir })
+    yield* Demo.run({
+      dataDir,
+      fallbackDataDir: path.join(os.tmpdir(), "kalshi-ingestor-demo"),
+      duration: Option.getOrUndefined(duration),
+      json: flags.json,
+      speed: flags.speed,
+      seed: flags.seed,
+      rate: flags.rate,
+      portalPort: flags.port
+    })
+  })
+)
+
+runProgram(
+  "demo",
+  Command.run(demo, { version: "0.1.0" }).pipe(
+    Effect.provide(Layer.mergeAll(NodeServices.layer, NodeHttpClient.layerNodeHttp))
+  )
+)

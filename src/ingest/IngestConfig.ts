@@ -1,0 +1,86 @@
+import * as Setting from "../runtime/Setting.ts"
+
+const seconds = { min: 0.1, max: 604_800 }
+
+/** Which events are recorded. */
+export const strikePeriods = {
+  periods: Setting.list("STRIKE_PERIODS", "strike periods to record; hourly and daily mean hour and day", [
+    "hour",
+    "day"
+  ]),
+  hourMaxHours: Setting.number(
+    "STRIKE_HOUR_MAX_HOURS",
+    "an event of unstated period that trades at most this many hours counts as hourly",
+    2,
+    { min: 0.01, max: 10_000 }
+  ),
+  dayMaxHours: Setting.number(
+    "STRIKE_DAY_MAX_HOURS",
+    "an event of unstated period that trades at most this many hours counts as daily",
+    36,
+    { min: 0.01, max: 10_000 }
+  )
+}
+
+const eventStatuses = ["unopened", "open", "closed", "settled"]
+
+export const discovery = {
+  ...strikePeriods,
+  everySeconds: Setting.number("DISCOVERY_SECONDS", "seconds between discovery passes", 1800, seconds),
+  statuses: Setting.list(
+    "DISCOVERY_EVENT_STATUSES",
+    "event statuses of a full pass; unopened events are always included",
+    ["open"],
+    eventStatuses
+  ),
+  fullSeconds: Setting.number(
+    "DISCOVERY_FULL_SECONDS",
+    "seconds between full passes; passes between them ask only for what was updated",
+    21_600,
+    seconds
+  )
+}
+
+export const capture = {
+  ...strikePeriods,
+  enable: Setting.boolean("KALSHI_WS_ENABLE", "0 turns the live stream off", true),
+  channels: Setting.list(
+    "KALSHI_WS_CHANNELS",
+    "WebSocket channels to record",
+    ["ticker", "market_lifecycle_v2"],
+    ["ticker", "market_lifecycle_v2"]
+  ),
+  batchSize: Setting.int("WS_BATCH_SIZE", "markets added or removed by one subscription command", 500, {
+    min: 1,
+    max: 10_000
+  }),
+  refreshSeconds: Setting.number(
+    "WS_SUB_REFRESH_SECONDS",
+    "seconds between full comparisons of subscriptions with active_markets; changes are followed at once",
+    60,
+    seconds
+  ),
+  maxTickers: Setting.int(
+    "MAX_ACTIVE_TICKERS",
+    "most markets one process subscribes to; the soonest to close go first",
+    5000,
+    {
+      min: 1,
+      max: 500_000
+    }
+  ),
+  journalDirectory: Setting.textOr(
+    "JOURNAL_DIR",
+    "directory of the raw frame journal; put it on a local disk",
+    ".data/journal"
+  ),
+  journalSegmentMegabytes: Setting.int("JOURNAL_SEGMENT_MB", "a journal segment is closed at this size", 64, {
+    min: 1,
+    max: 4096
+  }),
+  journalKeepHours: Setting.number("JOURNAL_KEEP_HOURS", "hours that stored journal segments are kept", 72, {
+    min: 0,
+    max: 100_000
+  }),
+  writerBatch: Setting.int("WS_DB_BATCH_SIZE", "most frames stored by one transaction", 5000, { min: 1, max: 100_000 })
+}

@@ -1,0 +1,86 @@
+import { crc32 } from "node:zlib"
+
+/**
+ * What one journal record says. Frames are kept as received. The others tell the life of the link, so that gaps are found
+ * from the journal alone: the process `started` or is `stopping`, the link is `live` (subscriptions acknowledged), still
+ * `alive` (the server's ping), or `closed`.
+ */
+export const kinds = ["frame", "started", "live", "alive", "closed", "stopping"] as const
+export type JournalKind = (typeof kinds)[number]
+
+/** `receivedMillis` is our wall clock, `monotonicMillis` never runs backwards within one process. */
+export interface JournalEntry {
+  readonly kind: JournalKind
+  readonly receivedMillis: number
+  readonly monotonicMillis: number
+  readonly payload: string
+}
+
+/** A place between two records: everything before `offset` in `segment`, and every earlier segment, lies behind it. */
+export interface JournalPosition {
+  readonly segment: number
+  readonly offset: number
+}
+
+/** An entry as read back; `end` is the position just after it. */
+export interface JournalRecord extends JournalEntry {
+  readonly end: JournalPosition
+}
+
+/** length u32, crc u32 over what follows, kind u8, received f64, monotonic f64, payload UTF-8. */
+const headerBytes = 25
+
+/** No frame of the exchange comes near this; a larger length is a damaged header. */
+const maxPayloadBytes = 64 * 1024 * 1024
+
+export const encode = (entries: ReadonlyArray<JournalEntry>): Buffer => {
+  let size = 0
+  for (const entry of entries) size += headerBytes + Buffer.byteLength(entry.payload)
+  const buffer = Buffer.allocUnsafe(size)
+  let at = 0
+  for (const entry of entries) {
+    const length = buffer.write(entry.payload, at + headerBytes)
+    buffer.writeUInt32LE(length, at)
+    buffer.writeUInt8(kinds.indexOf(entry.kind), at + 8)
+    buffer.writeDoubleLE(entry.receivedMillis, at + 9)
+    buffer.writeDoubleLE(entry.monotonicMillis, at + 17)
+    buffer.writeUInt32LE(crc32(buffer.subarray(at + 8, at + headerBytes + length)), at + 4)
+    at += headerBytes + length
+  }
+  return buffer
+}
+
+export interface Decoded {
+  readonly records: ReadonlyArray<JournalRecord>
+  /** Bytes of the buffer that whole records took. */
+  readonly consumed: number
+  /** `more`: the next record may continue beyond the buffer. `damaged`: the bytes at `consumed` are no record. */
+  readonly tail: "none" | "more" | "damaged"
+  /** How many bytes, from `consumed` on, the next record needs at least. */
+  readonly needed: number
+}
+
+/** Reads at most `limit` whole records from a buffer that begins at `start`. */
+export const decode = (buffer: Buffer, start: JournalPosition, limit: number): Decoded => {
+  const records: Array<JournalRecord> = []
+  let at = 0
+  while (records.length < limit && at < buffer.length) {
+    if (at + headerBytes > buffer.length) return { records, consumed: at, tail: "more", needed: headerBytes }
+    const length = buffer.readUInt32LE(at)
+    const kind = kinds[buffer.readUInt8(at + 8)]
+    if (length > maxPayloadBytes || kind === undefined) return { records, consumed: at, tail: "damaged", needed: 0 }
+    const end = at + headerBytes + length
+    if (end > buffer.length) return { records, consumed: at, tail: "more", needed: headerBytes + length }
+    if (crc32(buffer.subarray(at + 8, end)) !== buffer.readUInt32LE(at + 4))
+      return { records, consumed: at, tail: "damaged", needed: 0 }
+    records.push({
+      kind,
+      receivedMillis: buffer.readDoubleLE(at + 9),
+      monotonicMillis: buffer.readDoubleLE(at + 17),
+      payload: buffer.toString("utf8", at + headerBytes, end),
+      end: { segment: start.segment, offset: start.offset + end }
+    })
+    at = end
+  }
+  return { records, consumed: at, tail: "none", needed: 0 }
+}

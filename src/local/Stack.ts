@@ -1,0 +1,74 @@
+import { randomBytes } from "node:crypto"
+import * as Effect from "effect/Effect"
+import * as HttpClient from "effect/http/HttpClient"
+import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as Schedule from "effect/Schedule"
+import { Children } from "./Children.ts"
+import * as Ports from "./Ports.ts"
+
+export interface StackOptions {
+  /** Variables of every program: database, exchange, clock. */
+  readonly env: Readonly<Record<string, string>>
+  readonly portalPort: number
+  /** Generated when absent. */
+  readonly portalPassword?: string | undefined
+}
+
+export interface Stack {
+  readonly portal: string
+  readonly portalPassword: string
+  /** Waits until every program says it is well. */
+  readonly ready: Effect.Effect<void>
+  /** Logs in and reads the portal's overview; 0 when it does not answer. */
+  readonly portalStatus: Effect.Effect<number>
+}
+
+const password = () => randomBytes(9).toString("base64url")
+
+/** Migrates the database, then keeps rest, ws and the portal running, as in production: one process each. */
+export const start = Effect.fn("Stack.start")(function* (options: StackOptions) {
+  const children = yield* Children
+  const http = yield* HttpClient.HttpClient
+  yield* children.run({ program: "migrator", env: options.env })
+  const restPort = yield* Ports.free()
+  const wsPort = yield* Ports.free()
+  const portalPort = yield* Ports.free(options.portalPort)
+  const portalPassword = options.portalPassword ?? password()
+  yield* children.supervise({ program: "rest", env: { ...options.env, SERVICE_HEALTH_PORT: String(restPort) } })
+  yield* children.supervise({ program: "ws", env: { ...options.env, SERVICE_HEALTH_PORT: String(wsPort) } })
+  yield* children.supervise({
+    program: "portal",
+    env: {
+      ...options.env,
+      WEB_PORTAL_HOST: "127.0.0.1",
+      WEB_PORTAL_PORT: String(portalPort),
+      WEB_PORTAL_PASSWORD: portalPassword,
+      WEB_PORTAL_SECRET_KEY: randomBytes(32).toString("hex")
+    }
+  })
+  const portal = `http://127.0.0.1:${portalPort}`
+  const answers = (url: string) =>
+    http.get(url).pipe(
+      Effect.filterOrFail((response) => response.status === 200),
+      Effect.retry(Schedule.spaced("200 millis")),
+      Effect.ignore
+    )
+  const portalStatus = Effect.gen(function* () {
+    const login = yield* http.execute(
+      HttpClientRequest.post(`${portal}/api/session`).pipe(
+        HttpClientRequest.setHeader("origin", portal),
+        HttpClientRequest.bodyJsonUnsafe({ password: portalPassword })
+      )
+    )
+    const cookie = String(login.headers["set-cookie"] ?? "").split(";")[0]!
+    const overview = yield* http.get(`${portal}/api/overview`, { headers: { cookie } })
+    return overview.status
+  }).pipe(Effect.orElseSucceed(() => 0))
+  const stack: Stack = {
+    portal,
+    portalPassword,
+    portalStatus,
+    ready: Effect.all([answers(`${portal}/healthz`), answers(`http://127.0.0.1:${wsPort}/healthz`)], { discard: true })
+  }
+  return stack
+})

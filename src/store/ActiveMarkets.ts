@@ -1,0 +1,52 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as SqlClient from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import { fromMillis } from "../market/Timestamp.ts"
+
+/** The markets that trade now: open or paused, of a wanted strike period. Instants are exchange time, epoch ms. */
+export class ActiveMarkets extends Context.Service<
+  ActiveMarkets,
+  {
+    /** Brings the set in line with the catalog; returns how many rows changed. */
+    refresh(strikePeriods: ReadonlyArray<string>, nowMillis: number): Effect.Effect<number, SqlError>
+    /** Opens and closes what is due; returns how many markets changed. */
+    advanceClock(nowMillis: number): Effect.Effect<number, SqlError>
+    /** The next instant at which a known market opens or closes. */
+    nextTransition(nowMillis: number): Effect.Effect<number | undefined, SqlError>
+    /** Nearest to closing first. */
+    readonly tickers: Effect.Effect<ReadonlyArray<string>, SqlError>
+  }
+>()("kalshi-ingestor/store/ActiveMarkets") {
+  static readonly layer = Layer.effect(
+    ActiveMarkets,
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      return ActiveMarkets.of({
+        refresh: Effect.fn("ActiveMarkets.refresh")((strikePeriods, nowMillis) =>
+          sql<{ changed: number }>`
+            select refresh_active_markets(${strikePeriods}::text[], ${fromMillis(nowMillis)}::timestamptz) as changed`.pipe(
+            Effect.map((rows) => rows[0]?.changed ?? 0)
+          )
+        ),
+        advanceClock: Effect.fn("ActiveMarkets.advanceClock")((nowMillis) =>
+          sql<{ changed: number }>`select advance_market_clock(${fromMillis(nowMillis)}::timestamptz) as changed`.pipe(
+            Effect.map((rows) => rows[0]?.changed ?? 0)
+          )
+        ),
+        nextTransition: Effect.fn("ActiveMarkets.nextTransition")((nowMillis) =>
+          sql<{ next: Date | null }>`
+            select least(
+              (select min(open_time) from markets where status = 'initialized' and open_time > ${fromMillis(nowMillis)}::timestamptz),
+              (select min(close_time) from markets
+               where status in ('initialized', 'active', 'inactive') and close_time > ${fromMillis(nowMillis)}::timestamptz)
+            ) as next`.pipe(Effect.map((rows) => rows[0]?.next?.getTime()))
+        ),
+        tickers: sql<{ ticker: string }>`select ticker from active_markets order by close_time, ticker`.pipe(
+          Effect.map((rows) => rows.map((row) => row.ticker))
+        )
+      })
+    })
+  )
+}

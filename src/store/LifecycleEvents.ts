@@ -1,0 +1,54 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as SqlClient from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import type { Lifecycle } from "../market/Lifecycle.ts"
+import { fromMillis } from "../market/Timestamp.ts"
+
+const row = (one: Lifecycle) => {
+  const common = {
+    received_at: fromMillis(one.receivedMillis),
+    event_type: one.kind,
+    sid: one.sid,
+    seq: one.seq,
+    raw: one.raw
+  }
+  return one._tag === "EventLifecycle"
+    ? { ...common, event_ticker: one.ticker }
+    : {
+        ...common,
+        market_ticker: one.ticker,
+        event_ticker: one.market.eventTicker,
+        ts: one.market.determinationTime ?? one.market.settlementTime,
+        result: one.market.result,
+        settlement_value_dollars: one.market.settlementValue
+      }
+}
+
+/** The append-only record of lifecycle messages. */
+export class LifecycleEvents extends Context.Service<
+  LifecycleEvents,
+  {
+    insert(events: ReadonlyArray<Lifecycle>): Effect.Effect<void, SqlError>
+  }
+>()("kalshi-ingestor/store/LifecycleEvents") {
+  static readonly layer = Layer.effect(
+    LifecycleEvents,
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      return LifecycleEvents.of({
+        insert: Effect.fnUntraced(function* (events) {
+          if (events.length === 0) return
+          yield* sql`
+            insert into lifecycle_events (
+              received_at, ts, market_ticker, event_ticker, event_type, result, settlement_value_dollars, sid, seq, raw)
+            select received_at, ts, market_ticker, event_ticker, event_type, result, settlement_value_dollars, sid, seq, raw
+            from jsonb_to_recordset(${JSON.stringify(events.map(row))}::jsonb) as r (
+              received_at timestamptz, ts timestamptz, market_ticker text, event_ticker text, event_type text, result text,
+              settlement_value_dollars numeric, sid integer, seq bigint, raw jsonb)`
+        })
+      })
+    })
+  )
+}

@@ -1,0 +1,173 @@
+import { createHash } from "node:crypto"
+import { readdirSync, readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import * as PgClient from "@effect/sql-pg/PgClient"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import type { SqlError } from "effect/sql/SqlError"
+import { Partitions } from "./Partitions.ts"
+import { complaintOf, sqlProblem } from "./SqlProblem.ts"
+
+export interface Migration {
+  readonly version: number
+  /** The file's name, `0001_catalog.sql`. */
+  readonly file: string
+}
+
+/** A migration that cannot be applied, or a database that does not fit the files. The message names the file. */
+export class MigrationError extends Schema.TaggedError<MigrationError>()("MigrationError", {
+  file: Schema.String,
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return `${this.file}: ${this.problem}`
+  }
+}
+
+/** The numbered files of `sql/`, applied in order, all in one transaction, by one process at a time. */
+export class Migrations extends Context.Service<
+  Migrations,
+  {
+    /** Applies what is pending, then makes today's partitions. Succeeds with what it applied. */
+    readonly run: Effect.Effect<ReadonlyArray<Migration>, MigrationError>
+    readonly pending: Effect.Effect<ReadonlyArray<Migration>, MigrationError>
+  }
+>()("kalshi-ingestor/store/Migrations") {
+  static readonly layerNoDeps = (directory: string) =>
+    Layer.effect(
+      Migrations,
+      Effect.gen(function* () {
+        const sql = yield* PgClient.PgClient
+        const partitions = yield* Partitions
+
+        const outstanding = Effect.fnUntraced(function* () {
+          const scripts = yield* readScripts(directory)
+          const exists = yield* sql<{ readonly exists: boolean }>`
+            select to_regclass('schema_version') is not null as exists`
+          const applied = exists[0]?.exists
+            ? yield* sql<Applied>`select version, file, checksum from schema_version order by version`
+            : []
+          yield* verify(scripts, applied)
+          return scripts.slice(applied.length)
+        })
+
+        const apply = Effect.fnUntraced(function* (script: Script) {
+          yield* sql.unsafe(wrapped(script.text)).pipe(Effect.mapError((error) => failure(script, error)))
+          yield* sql`
+            insert into schema_version (version, file, checksum)
+            values (${script.version}, ${script.file}, ${script.checksum})`
+        })
+
+        const applyAll = Effect.gen(function* () {
+          yield* sql`select pg_advisory_xact_lock(${lockKey}::bigint)`
+          yield* sql`
+            create table if not exists schema_version (
+              version integer primary key,
+              file text not null,
+              checksum text not null,
+              applied_at timestamptz not null default clock_timestamp()
+            )`
+          const scripts = yield* outstanding()
+          yield* Effect.forEach(scripts, apply, { discard: true })
+          return scripts.map(identify)
+        }).pipe(sql.withTransaction)
+
+        const run = Effect.gen(function* () {
+          const applied = yield* applyAll
+          yield* partitions.ahead(yield* Clock.currentTimeMillis)
+          return applied
+        }).pipe(Effect.mapError(nameDatabase), Effect.withSpan("Migrations.run"))
+
+        const pending = outstanding().pipe(
+          Effect.map((scripts) => scripts.map(identify)),
+          Effect.mapError(nameDatabase),
+          Effect.withSpan("Migrations.pending")
+        )
+
+        return Migrations.of({ run, pending })
+      })
+    )
+
+  /** With the files of this package. */
+  static readonly layer = this.layerNoDeps(fileURLToPath(new URL("../../sql", import.meta.url))).pipe(
+    Layer.provide(Partitions.layer)
+  )
+
+  /** A database that is up to date once this layer is built. */
+  static readonly layerApplied = Layer.effectDiscard(Migrations.use((migrations) => migrations.run)).pipe(
+    Layer.provide(this.layer)
+  )
+}
+
+/** Any number, but the same in every process of ours. */
+const lockKey = "4915270041"
+
+interface Script extends Migration {
+  readonly text: string
+  readonly checksum: string
+}
+
+interface Applied extends Migration {
+  readonly checksum: string
+}
+
+const identify = ({ file, version }: Script): Migration => ({ version, file })
+
+const nameDatabase = (error: MigrationError | SqlError) =>
+  error._tag === "MigrationError" ? error : new MigrationError({ file: "schema_version", problem: sqlProblem(error) })
+
+const readScripts = Effect.fnUntraced(function* (directory: string) {
+  const scripts = yield* Effect.try({
+    try: () =>
+      readdirSync(directory)
+        .filter((file) => /^\d{4}_\w+\.sql$/.test(file))
+        .sort()
+        .map((file): Script => {
+          const text = readFileSync(`${directory}/${file}`, "utf8").replaceAll("\r\n", "\n")
+          const checksum = createHash("sha256").update(text).digest("hex")
+          return { version: Number(file.slice(0, 4)), file, text, checksum }
+        }),
+    catch: () => new MigrationError({ file: directory, problem: "cannot be read" })
+  })
+  const repeated = scripts.find((script, index) => script.version === scripts[index - 1]?.version)
+  if (repeated !== undefined) {
+    return yield* new MigrationError({ file: repeated.file, problem: `number ${repeated.version} is used twice` })
+  }
+  return scripts
+})
+
+const verify = Effect.fnUntraced(function* (scripts: ReadonlyArray<Script>, applied: ReadonlyArray<Applied>) {
+  for (const [index, row] of applied.entries()) {
+    const script = scripts[index]
+    if (script === undefined || script.version > row.version) {
+      return yield* new MigrationError({
+        file: row.file,
+        problem: "was applied to this database, but these programs do not have it; upgrade them"
+      })
+    }
+    if (script.version < row.version) {
+      return yield* new MigrationError({
+        file: script.file,
+        problem: `was never applied to this database, but ${row.file} after it was; give it the next free number`
+      })
+    }
+    if (script.checksum !== row.checksum) {
+      return yield* new MigrationError({
+        file: script.file,
+        problem: "was edited after it was applied to this database; restore it and write a new file instead"
+      })
+    }
+  }
+})
+
+/** One statement, as the protocol wants: the file runs inside the migrator's transaction, so it has no BEGIN or COMMIT of its own. */
+const wrapped = (text: string) => `do $migrate$ begin execute $file$${text}$file$; end $migrate$`
+
+const failure = (script: Script, error: SqlError) => {
+  const position = Number(complaintOf(error).internalPosition ?? 0)
+  const line = position > 0 ? `line ${Array.from(script.text).slice(0, position).join("").split("\n").length}: ` : ""
+  return new MigrationError({ file: script.file, problem: `${line}${sqlProblem(error)}` })
+}

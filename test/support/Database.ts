@@ -1,0 +1,50 @@
+import { randomBytes } from "node:crypto"
+import * as PgClient from "@effect/sql-pg/PgClient"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Reactivity from "effect/reactivity/Reactivity"
+import { inject } from "vitest"
+import { databaseUrl } from "./PostgresServer.ts"
+
+/** A database of its own for each use of a layer, dropped when the layer's scope closes; with its `PgClient` and `SqlClient`. */
+export class TestDatabase extends Context.Service<
+  TestDatabase,
+  {
+    readonly url: Redacted.Redacted<string>
+    readonly name: string
+  }
+>()("kalshi-ingestor/test/TestDatabase") {
+  /** Migrated, with the partitions of today. */
+  static get layer() {
+    return build(inject("postgres").template)
+  }
+
+  /** Without tables. */
+  static get layerEmpty() {
+    return build("template0")
+  }
+}
+
+const fresh = Effect.fnUntraced(function* (template: string) {
+  const { url } = inject("postgres")
+  const name = `test_${randomBytes(6).toString("hex")}`
+  const admin = yield* PgClient.makeClient({ url: Redacted.make(url) })
+  yield* Effect.acquireRelease(admin.unsafe(`create database ${name} template ${template} encoding 'UTF8'`), () =>
+    Effect.ignore(admin.unsafe(`drop database if exists ${name} with (force)`))
+  )
+  return TestDatabase.of({ name, url: Redacted.make(databaseUrl(url, name)) })
+})
+
+const build = (template: string) => {
+  const database = Layer.effect(TestDatabase, fresh(template)).pipe(Layer.provide(Reactivity.layer))
+  const client = Layer.unwrap(
+    TestDatabase.use(({ url }) =>
+      Effect.succeed(
+        PgClient.layer({ url, applicationName: "test", maxConnections: 8, startupParameters: { timezone: "UTC" } })
+      )
+    )
+  )
+  return client.pipe(Layer.provideMerge(database))
+}
