@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import { isSqlError } from "effect/sql/SqlError"
@@ -64,6 +65,9 @@ const plausibleDays = (rows: ReadonlyArray<StoredTick>, nowMillis: number): Read
     )
   )
 
+/** How long a stopping process goes on storing; what is left waits in the journal. */
+const drainLimit = "6 seconds"
+
 /** Readers are told of new ticks this often at most. */
 const notifyMillis = 250
 
@@ -91,7 +95,7 @@ export const CaptureWriter = (shard: string) =>
       const { journalKeepHours, periods, writerBatch } = yield* Setting.read(IngestConfig.capture)
       const wanted = periods.map((period) => normalize(period) ?? period)
       const decode = (raw: string, receivedMillis: number) => decodeFrame(raw, receivedMillis, drift.unknown)
-      const progress = { committedAt: yield* Clock.currentTimeMillis, backlogBytes: 0, notifiedAt: 0, unnotified: 0 }
+      const progress = { committedAt: yield* Clock.currentTimeMillis, backlogBytes: 0, notifiedAt: 0, unnotified: 0, position: { segment: 0, offset: 0 } }
 
       const resume = Effect.gen(function* () {
         const stored = yield* ledger.position(journal.id)
@@ -219,6 +223,7 @@ export const CaptureWriter = (shard: string) =>
           }
           yield* commit(items, position)
           position = next
+          progress.position = next
           const end = yield* journal.end
           progress.backlogBytes = end.segment === position.segment ? end.offset - position.offset : end.offset
           yield* Metric.update(backlog, progress.backlogBytes)
@@ -239,6 +244,21 @@ export const CaptureWriter = (shard: string) =>
             ageSeconds
           }
         })
+      )
+      const drained = Effect.gen(function* () {
+        const end = yield* journal.end
+        return progress.position.segment === end.segment && progress.position.offset === end.offset
+      })
+      yield* Effect.addFinalizer(() =>
+        drained.pipe(
+          Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: (done) => done }),
+          Effect.timeoutOption(drainLimit),
+          Effect.tap((done) =>
+            Option.isNone(done)
+              ? Effect.logWarning("stopped before everything was stored; the rest is in the journal for the next start")
+              : Effect.void
+          )
+        )
       )
       yield* loops.run("journal-sync", journal.syncFailed)
       yield* loops.run("writer", follow)

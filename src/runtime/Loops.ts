@@ -1,3 +1,4 @@
+import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
@@ -21,7 +22,9 @@ export class Loops extends Context.Service<
       return Loops.of({
         run: (name, loop) =>
           loop.pipe(
-            Effect.tapCause((cause) => Effect.logFatal("loop died", cause)),
+            Effect.tapCause((cause) =>
+              Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logFatal("loop died", cause)
+            ),
             Effect.andThen(Effect.fail(new LoopEnded({ loop: name }))),
             Effect.annotateLogs({ loop: name }),
             FiberSet.run(fibers),

@@ -59,7 +59,7 @@ export class EmbeddedPostgres extends Context.Service<
         const isTakenOver = yield* acquire(Path.join(home.dataDir, "postgres.owner"), home.dataDir)
         yield* releaseCluster(home, isTakenOver)
         const programs = yield* binaries.prepare(home.account, home.dataDir)
-        const password = yield* initialise(home, programs)
+        const password = yield* initialise(home, programs, options.settings?.["fsync"] !== "off")
         const { child, ended, port } = yield* start(home, programs, options.settings ?? {})
         const address = (database: string) =>
           Redacted.make(`postgres://postgres:${password}@127.0.0.1:${port}/${database}`)
@@ -214,11 +214,10 @@ const isPostmaster = Effect.fnUntraced(function* (home: Home, pid: number) {
   return command.output.includes("postgres") && command.output.includes(home.cluster)
 })
 
-const waitUntil = (condition: () => boolean, patience: "10 seconds" | "20 seconds") =>
-  Effect.suspend(() => (condition() ? Effect.void : Effect.fail("not yet"))).pipe(
-    Effect.retry(Schedule.spaced("10 millis")),
-    Effect.timeout(patience)
-  )
+const poll = (condition: () => boolean) =>
+  Effect.sync(condition).pipe(Effect.repeat({ schedule: Schedule.spaced("10 millis"), until: (isTrue) => isTrue }))
+
+const waitUntil = (condition: () => boolean, patience: "10 seconds") => Effect.timeout(poll(condition), patience)
 
 const signal = (pid: number, name: "SIGINT" | "SIGQUIT" | "SIGKILL") =>
   Effect.ignore(Effect.try(() => process.kill(pid, name)))
@@ -234,7 +233,7 @@ const stop = Effect.fnUntraced(function* (pid: number, home: Home) {
 })
 
 /** Makes the cluster when there is none (in a folder aside, renamed when complete). Succeeds with the superuser's password. */
-const initialise = Effect.fnUntraced(function* (home: Home, programs: string) {
+const initialise = Effect.fnUntraced(function* (home: Home, programs: string, isDurable: boolean) {
   const passwordFile = Path.join(home.dataDir, "postgres-password")
   const version = readText(Path.join(home.cluster, "PG_VERSION"))?.trim()
   const known = readText(passwordFile)?.trim()
@@ -283,7 +282,8 @@ const initialise = Effect.fnUntraced(function* (home: Home, programs: string) {
     "--builtin-locale=C.UTF-8",
     "--set=timezone=UTC",
     "--set=log_timezone=UTC",
-    "--no-instructions"
+    "--no-instructions",
+    ...(isDurable ? [] : ["--no-sync"])
   ]).pipe(Effect.ensuring(Effect.sync(() => rmSync(draftPassword, { force: true }))))
   if (made.code !== 0) {
     return yield* wrongFolder(
@@ -348,9 +348,6 @@ const start = Effect.fnUntraced(function* (home: Home, programs: string, setting
   )
 
   const isReady = () => readText(Path.join(home.cluster, "postmaster.pid"))?.split("\n")[7]?.trim() === "ready"
-  const ready = Effect.suspend(() => (isReady() ? Effect.void : Effect.fail("not yet"))).pipe(
-    Effect.retry(Schedule.spaced("10 millis"))
-  )
   const failed = Deferred.await(server.ended).pipe(
     Effect.flatMap(() =>
       Effect.fail(
@@ -361,7 +358,7 @@ const start = Effect.fnUntraced(function* (home: Home, programs: string, setting
       )
     )
   )
-  yield* Effect.raceFirst(ready, failed)
+  yield* Effect.raceFirst(poll(isReady), failed)
   writeFileSync(portFile, `${server.port}\n`)
   return server satisfies Server
 })

@@ -23,19 +23,26 @@ export const thisHost = hostname()
 export const readText = (file: string): string | undefined =>
   Result.getOrUndefined(Result.try(() => readFileSync(file, "utf8")))
 
+/** Whether a process runs here; one that has ended but that nobody has reaped does not. */
 export const isAlive = (pid: number): boolean => {
   const signalled = Result.try({
     try: () => process.kill(pid, 0),
     catch: (error) => (error instanceof Error && "code" in error ? error.code : undefined)
   })
-  return Result.isSuccess(signalled) || signalled.failure === "EPERM"
+  if (Result.isFailure(signalled) && signalled.failure !== "EPERM") return false
+  return !/^[ZX]$/.test(statOf(pid)?.[0] ?? "")
+}
+
+/** The fields of /proc/<pid>/stat after the name: state first, start time twentieth. */
+const statOf = (pid: number): ReadonlyArray<string> | undefined => {
+  const stat = readText(`/proc/${pid}/stat`)
+  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ")
 }
 
 const startOf = Effect.fnUntraced(function* (pid: number) {
-  const stat = readText(`/proc/${pid}/stat`)
+  const stat = statOf(pid)
   if (stat === undefined) return (yield* runAs(undefined, "ps", ["-o", "lstart=", "-p", String(pid)])).output.trim()
-  const ticks = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? ""
-  return `${readText("/proc/sys/kernel/random/boot_id")?.trim() ?? ""}:${ticks}`
+  return `${readText("/proc/sys/kernel/random/boot_id")?.trim() ?? ""}:${stat[19] ?? ""}`
 })
 
 /** Whether the process of this lock file still runs here; another host's counts as running. */

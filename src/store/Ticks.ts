@@ -6,7 +6,6 @@ import * as Result from "effect/Result"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Tick } from "../market/Tick.ts"
-import { fromMillis } from "../market/Timestamp.ts"
 
 /** How a row came to us. */
 export const provenance = { live: 0, snapshot: 1, backfill: 2, repaired: 3, replay: 4 } as const
@@ -17,6 +16,8 @@ export interface StoredTick extends Tick {
 }
 
 const array = (values: ReadonlyArray<unknown>, oid: number) => Result.getOrThrow(PgTypes.array(values, oid))
+// @effect-diagnostics-next-line globalDate:off the driver encodes an instant as a Date
+const instant = (millis: number) => new Date(millis)
 const numerics = (rows: ReadonlyArray<StoredTick>, pick: (row: StoredTick) => string | undefined) =>
   array(
     rows.map((row) => pick(row) ?? null),
@@ -61,11 +62,11 @@ export class Ticks extends Context.Service<
           with incoming as (
             select * from unnest(
               ${array(
-                ticks.map((tick) => fromMillis(tick.exchangeMillis)),
+                ticks.map((tick) => instant(tick.exchangeMillis)),
                 PgTypes.OID.timestamptz
               )},
               ${array(
-                ticks.map((tick) => fromMillis(tick.receivedMillis)),
+                ticks.map((tick) => instant(tick.receivedMillis)),
                 PgTypes.OID.timestamptz
               )},
               ${array(

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process"
+import { spawn, spawnSync } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import {
   chmodSync,
@@ -17,7 +17,7 @@ import { createRequire } from "node:module"
 import { hostname, tmpdir } from "node:os"
 import { dirname, join } from "node:path"
 import * as PgClient from "@effect/sql-pg/PgClient"
-import { assert, describe, it } from "@effect/vitest"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
@@ -45,6 +45,14 @@ const serve = Effect.fnUntraced(function* (dataDir: string, options: Partial<Emb
   return yield* EmbeddedPostgres.pipe(Effect.provideContext(context))
 })
 
+/** A folder with a cluster that was stopped cleanly: a copy, as making one takes a second. */
+const usedFolder = Effect.gen(function* () {
+  const dataDir = yield* folder
+  const copied = spawnSync("cp", ["-a", `${made}/.`, dataDir])
+  assert.strictEqual(copied.status, 0)
+  return dataDir
+})
+
 const query = (server: EmbeddedPostgres["Service"], text: string) =>
   Effect.flatMap(PgClient.makeClient({ url: server.url }), (sql) => sql.unsafe<Record<string, unknown>>(text)).pipe(
     Effect.scoped,
@@ -64,6 +72,13 @@ const deadPid = Effect.callback<number>((resume) => {
   child.once("exit", () => resume(Effect.succeed(child.pid!)))
 })
 
+const made = join(tmpdir(), `embedded-${randomBytes(4).toString("hex")}`)
+beforeAll(() => {
+  mkdirSync(made, { mode: 0o755 })
+  return Effect.runPromise(serve(made).pipe(Effect.scoped, Effect.asVoid, quiet))
+})
+afterAll(() => rmSync(made, { recursive: true, force: true }))
+
 describe("EmbeddedPostgres", () => {
   it.live("starts, keeps its data over a restart, and leaves nothing running", () =>
     Effect.gen(function* () {
@@ -78,7 +93,7 @@ describe("EmbeddedPostgres", () => {
             `select current_setting('server_version_num')::int / 10000 as version, current_setting('listen_addresses') as listen,
               current_setting('unix_socket_directories') as sockets, current_setting('TimeZone') as zone,
               current_setting('jit') as jit, current_setting('server_encoding') as encoding,
-              (select datlocprovider || ':' || datlocale from pg_database where datname = current_database()) as locale,
+              (select datlocprovider::text || ':' || datlocale from pg_database where datname = current_database()) as locale,
               (select string_agg(distinct auth_method, ',') from pg_hba_file_rules) as auth`
           )
           assert.deepStrictEqual(shown[0], {
@@ -111,7 +126,7 @@ describe("EmbeddedPostgres", () => {
 
   it.live("starts again after its server was killed, with what was committed", () =>
     Effect.gen(function* () {
-      const dataDir = yield* folder
+      const dataDir = yield* usedFolder
       yield* Effect.scoped(
         Effect.gen(function* () {
           const server = yield* serve(dataDir, { settings: { ...settings, fsync: "on", synchronous_commit: "on" } })
@@ -128,7 +143,7 @@ describe("EmbeddedPostgres", () => {
 
   it.live("takes over a server whose owner was killed", () =>
     Effect.gen(function* () {
-      const dataDir = yield* folder
+      const dataDir = yield* usedFolder
       const abandoned = yield* Effect.scoped(
         Effect.gen(function* () {
           const server = yield* serve(dataDir)
@@ -148,7 +163,7 @@ describe("EmbeddedPostgres", () => {
 
   it.live("refuses a folder that a living process owns, naming it", () =>
     Effect.gen(function* () {
-      const dataDir = yield* folder
+      const dataDir = yield* usedFolder
       const server = yield* serve(dataDir)
       const error = yield* Effect.flip(Effect.scoped(serve(dataDir)))
       assert.strictEqual(
@@ -161,8 +176,7 @@ describe("EmbeddedPostgres", () => {
 
   it.live("refuses a folder of another host", () =>
     Effect.gen(function* () {
-      const dataDir = yield* folder
-      yield* Effect.scoped(serve(dataDir))
+      const dataDir = yield* usedFolder
       const owner = join(dataDir, "postgres.owner")
       writeFileSync(owner, JSON.stringify({ pid: 1, started: "then", hostname: "node-17" }))
       assert.match(
@@ -181,8 +195,7 @@ describe("EmbeddedPostgres", () => {
 
   it.live("removes the lock of a server that is gone, even when another program has its number now", () =>
     Effect.gen(function* () {
-      const dataDir = yield* folder
-      yield* Effect.scoped(serve(dataDir))
+      const dataDir = yield* usedFolder
       for (const pid of [yield* deadPid, process.pid]) {
         writeFileSync(join(dataDir, "postgres", "postmaster.pid"), `${pid}\n${join(dataDir, "postgres")}\n`)
         writeFileSync(join(dataDir, "postgres", "postmaster.host"), `${hostname()}\n`)
@@ -197,8 +210,7 @@ describe("EmbeddedPostgres", () => {
 
   it.live("says what is wrong when the password file is gone", () =>
     Effect.gen(function* () {
-      const dataDir = yield* folder
-      yield* Effect.scoped(serve(dataDir))
+      const dataDir = yield* usedFolder
       rmSync(join(dataDir, "postgres-password"))
       assert.match(
         (yield* Effect.flip(serve(dataDir))).message,

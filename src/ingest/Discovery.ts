@@ -1,0 +1,185 @@
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
+import { type EventFilter, type EventsQuery, KalshiRest } from "../kalshi/KalshiRest.ts"
+import type { Event } from "../market/Event.ts"
+import type { Market } from "../market/Market.ts"
+import * as StrikePeriod from "../market/StrikePeriod.ts"
+import { fromMillis } from "../market/Timestamp.ts"
+import { ExchangeTime } from "../runtime/ExchangeTime.ts"
+import { Health } from "../runtime/Health.ts"
+import { Loops } from "../runtime/Loops.ts"
+import * as Setting from "../runtime/Setting.ts"
+import { ActiveMarkets } from "../store/ActiveMarkets.ts"
+import { Catalog } from "../store/Catalog.ts"
+import { IngestState } from "../store/IngestState.ts"
+import * as IngestConfig from "./IngestConfig.ts"
+import { untilDatabaseAnswers } from "./Retry.ts"
+
+const passes = Metric.counter("discovery_passes", { description: "Complete discovery passes", incremental: true })
+const failures = Metric.counter("discovery_failures", {
+  description: "Discovery passes that failed and left the cursor where it was",
+  incremental: true
+})
+const found = Metric.counter("discovery_rows_changed", {
+  description: "Events and markets that were new or changed",
+  incremental: true
+})
+
+/** The exchange stamps updates a little after they happen; a pass reaches back over the start of the one before by this much. */
+const overlapSeconds = 120
+/** Tickers of one request for markets by name. */
+const tickersPerCall = 100
+
+const cursorKey = "discovery_updated_until"
+const fullKey = "discovery_full_at"
+const seriesKey = "discovery_series_until"
+
+/**
+ * Finds the events and markets of the wanted strike periods: everything unopened and open at first and from time to time, in between
+ * only what was updated. A watermark moves only after every page of its pass was read and stored.
+ */
+export const Discovery = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const loops = yield* Loops
+    const health = yield* Health
+    const rest = yield* KalshiRest
+    const catalog = yield* Catalog
+    const active = yield* ActiveMarkets
+    const state = yield* IngestState
+    const time = yield* ExchangeTime
+    const config = yield* Setting.read(IngestConfig.discovery)
+    const wanted = config.periods.map((period) => StrikePeriod.normalize(period) ?? period)
+    const statuses = [...new Set(["unopened", ...config.statuses])] as ReadonlyArray<EventFilter>
+    const progress = { completedAt: yield* Clock.currentTimeMillis, problem: "no pass has completed yet" }
+
+    const savePage = Effect.fnUntraced(function* (
+      events: ReadonlyArray<Event>,
+      frequencies: ReadonlyMap<string, string>,
+      readAt: number
+    ) {
+      const kept = events.flatMap((event) => {
+        const strikePeriod = StrikePeriod.infer(event, frequencies.get(event.seriesTicker ?? ""), config)
+        return strikePeriod !== undefined && wanted.includes(strikePeriod) ? [{ event, strikePeriod }] : []
+      })
+      const markets = kept.flatMap(({ event }) =>
+        (event.markets ?? []).map((market): Market => ({ ...market, eventTicker: event.eventTicker }))
+      )
+      const changed = (yield* catalog.saveEvents(kept)) + (yield* catalog.saveMarkets(markets, fromMillis(readAt)))
+      yield* Metric.update(found, changed)
+      return { changed, seen: markets.map(({ ticker }) => ticker) }
+    })
+
+    const readEvents = Effect.fnUntraced(function* (query: EventsQuery, frequencies: ReadonlyMap<string, string>) {
+      const seen = new Set<string>()
+      let changed = 0
+      yield* rest.eventPages({ ...query, withNestedMarkets: true }).pipe(
+        Stream.runForEach(
+          Effect.fnUntraced(function* (page) {
+            const saved = yield* untilDatabaseAnswers(savePage(page, frequencies, yield* time.now))
+            changed += saved.changed
+            for (const ticker of saved.seen) seen.add(ticker)
+          })
+        )
+      )
+      return { changed, seen }
+    })
+
+    const refreshSeries = Effect.gen(function* () {
+      const startedAt = Math.floor((yield* time.now) / 1000)
+      const until = yield* state.get(seriesKey)
+      const series = yield* rest.seriesList(
+        Option.match(until, {
+          onNone: () => ({}),
+          onSome: (at) => ({ minUpdatedSeconds: Number(at) - overlapSeconds })
+        })
+      )
+      for (let at = 0; at < series.length; at += 1000) yield* catalog.saveSeries(series.slice(at, at + 1000))
+      yield* state.set(seriesKey, String(startedAt))
+    })
+
+    /** Markets that we hold for active but a full pass did not show: asked for by name. */
+    const reconcile = Effect.fnUntraced(function* (seen: ReadonlySet<string>) {
+      const missing = (yield* active.tickers).filter((ticker) => !seen.has(ticker))
+      for (let at = 0; at < missing.length; at += tickersPerCall) {
+        yield* rest
+          .marketPages({ tickers: missing.slice(at, at + tickersPerCall), multivariate: "include" })
+          .pipe(
+            Stream.runForEach((page) =>
+              Effect.flatMap(time.now, (now) => untilDatabaseAnswers(catalog.saveMarkets(page, fromMillis(now))))
+            )
+          )
+      }
+      return missing.length
+    })
+
+    const pass = Effect.fn("Discovery.pass")(function* () {
+      const startedAt = Math.floor((yield* time.now) / 1000)
+      yield* refreshSeries
+      const frequencies = yield* catalog.seriesFrequencies
+      const until = Option.map(yield* state.get(cursorKey), Number)
+      const fullAt = Option.map(yield* state.get(fullKey), Number)
+      const full =
+        Option.isNone(until) || Option.isNone(fullAt) || time.toWallSpan(startedAt - fullAt.value) >= config.fullSeconds
+      let changed = 0
+      if (full) {
+        const seen = new Set<string>()
+        for (const status of statuses) {
+          const read = yield* readEvents({ status }, frequencies)
+          changed += read.changed
+          for (const ticker of read.seen) seen.add(ticker)
+        }
+        yield* reconcile(seen)
+        yield* state.set(fullKey, String(startedAt))
+      } else {
+        const read = yield* readEvents({ minUpdatedSeconds: until.value - overlapSeconds }, frequencies)
+        changed += read.changed
+      }
+      yield* state.set(cursorKey, String(startedAt))
+      const now = yield* time.now
+      yield* active.advanceClock(now)
+      yield* active.refresh(wanted, now)
+      yield* Metric.update(passes, 1)
+      progress.completedAt = yield* Clock.currentTimeMillis
+      progress.problem = ""
+      yield* Effect.logInfo("discovery pass complete", { full, changed })
+    })
+
+    yield* health.register(
+      "discovery",
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        const ageSeconds = (now - progress.completedAt) / 1000
+        return {
+          ok: ageSeconds < Math.max(2 * config.everySeconds, 600),
+          detail: progress.problem === "" ? "last pass complete" : progress.problem,
+          ageSeconds
+        }
+      })
+    )
+    yield* loops.run(
+      "discovery",
+      untilDatabaseAnswers(pass()).pipe(
+        Effect.catchTag("KalshiRestError", (error) =>
+          Effect.gen(function* () {
+            progress.problem = error.message
+            yield* Metric.update(failures, 1)
+            yield* Effect.logError("discovery pass failed, its watermark stays", { reason: error.message })
+            return yield* error
+          })
+        ),
+        Effect.retry({
+          schedule: Schedule.min([
+            Schedule.exponential("1 second"),
+            Schedule.spaced(`${Math.min(60, config.everySeconds)} seconds`)
+          ]).pipe(Schedule.jittered),
+          while: (error) => error._tag === "KalshiRestError"
+        }),
+        Effect.repeat(Schedule.spaced(`${config.everySeconds} seconds`))
+      )
+    )
+  })
+)

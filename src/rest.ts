@@ -1,0 +1,29 @@
+import * as Layer from "effect/Layer"
+import { AccountCheck } from "./ingest/AccountCheck.ts"
+import { Discovery } from "./ingest/Discovery.ts"
+import { Maintenance } from "./ingest/Maintenance.ts"
+import { MarketClock } from "./ingest/MarketClock.ts"
+import * as Venue from "./kalshi/Venue.ts"
+import { ExchangeTime } from "./runtime/ExchangeTime.ts"
+import * as Health from "./runtime/Health.ts"
+import { runRoleProgram } from "./runtime/Program.ts"
+import { ActiveMarkets } from "./store/ActiveMarkets.ts"
+import { Catalog } from "./store/Catalog.ts"
+import { Database } from "./store/Database.ts"
+import { IngestState } from "./store/IngestState.ts"
+import { Migrations } from "./store/Migrations.ts"
+import { Partitions } from "./store/Partitions.ts"
+import { SchemaCheck } from "./store/SchemaCheck.ts"
+
+const Loops = Layer.mergeAll(Discovery, MarketClock, Maintenance).pipe(Layer.provide(AccountCheck))
+const Store = Layer.mergeAll(Catalog.layer, ActiveMarkets.layer, IngestState.layer, Partitions.layer).pipe(
+  Layer.provideMerge(SchemaCheck.pipe(Layer.provide(Migrations.layer)))
+)
+
+runRoleProgram(
+  "rest",
+  Layer.mergeAll(Loops, Health.layerServer("rest")).pipe(
+    Layer.provide([Venue.layerRest, Store, ExchangeTime.layer, Health.Health.layer]),
+    Layer.provide(Database.layerUrl({ applicationName: "kalshi-ingestor rest" }))
+  )
+)
