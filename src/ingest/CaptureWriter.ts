@@ -249,6 +249,8 @@ export const CaptureWriter = (shard: string) =>
         const end = yield* journal.end
         return progress.position.segment === end.segment && progress.position.offset === end.offset
       })
+      yield* loops.run("journal-sync", journal.syncFailed)
+      yield* loops.run("writer", follow)
       yield* Effect.addFinalizer(() =>
         drained.pipe(
           Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: (done) => done }),
@@ -260,7 +262,5 @@ export const CaptureWriter = (shard: string) =>
           )
         )
       )
-      yield* loops.run("journal-sync", journal.syncFailed)
-      yield* loops.run("writer", follow)
     })
   )

@@ -1,5 +1,4 @@
 import * as Clock from "effect/Clock"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
@@ -214,23 +213,11 @@ export const LiveCapture = Layer.effectDiscard(
         ageSeconds: (now - link.lastFrameAt) / 1000
       }))
     )
-    const stop = yield* Deferred.make<void>()
-    const stopped = yield* Deferred.make<void>()
     yield* Effect.addFinalizer(() =>
-      Effect.gen(function* () {
-        yield* Deferred.succeed(stop, undefined)
-        yield* Deferred.await(stopped)
-        yield* mark("stopping", "stopped on request")
-      }).pipe(Effect.timeoutOption("3 seconds"), Effect.ignore)
+      mark("stopping", "stopped on request").pipe(Effect.timeoutOption("2 seconds"), Effect.ignore)
     )
     yield* mark("started", "the process was not running")
-    yield* loops.run(
-      "live-capture",
-      Effect.raceFirst(recording, Deferred.await(stop)).pipe(
-        Effect.ensuring(Deferred.succeed(stopped, undefined)),
-        Effect.andThen(Effect.never)
-      )
-    )
+    yield* loops.run("live-capture", recording)
     yield* loops.run(
       "alive",
       Effect.suspend(() => (link.open ? mark("alive", "") : Effect.void)).pipe(

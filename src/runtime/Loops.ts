@@ -1,17 +1,22 @@
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 
 export class LoopEnded extends Schema.TaggedError<LoopEnded>()("LoopEnded", { loop: Schema.String }) {}
 
-/** The background loops of one process. A loop that ends, for any reason, ends the process. */
+/**
+ * The background loops of one process. A loop that ends, for any reason, ends the process. A loop is interrupted when the scope it
+ * was started in closes, so before whatever that scope was built upon.
+ */
 export class Loops extends Context.Service<
   Loops,
   {
-    readonly run: <E>(name: string, loop: Effect.Effect<unknown, E>) => Effect.Effect<void>
+    readonly run: <E>(name: string, loop: Effect.Effect<unknown, E>) => Effect.Effect<void, never, Scope.Scope>
     readonly ended: Effect.Effect<void, unknown>
   }
 >()("kalshi-ingestor/runtime/Loops") {
@@ -28,7 +33,7 @@ export class Loops extends Context.Service<
             Effect.andThen(Effect.fail(new LoopEnded({ loop: name }))),
             Effect.annotateLogs({ loop: name }),
             FiberSet.run(fibers),
-            Effect.asVoid
+            Effect.flatMap((fiber) => Effect.addFinalizer(() => Fiber.interrupt(fiber)))
           ),
         ended: FiberSet.join(fibers)
       })
