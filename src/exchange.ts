@@ -4,4 +4,7 @@ import * as Effect from "effect/Effect"
 import { exchangeCommand } from "./simulator/ExchangeCommand.ts"
 import { exitCleanly } from "./simulator/ExitCleanly.ts"
 
-exchangeCommand.pipe(Effect.provide(NodeServices.layer), NodeRuntime.runMain({ teardown: exitCleanly }))
+exchangeCommand.pipe(
+  Effect.provide(NodeServices.layer),
+  NodeRuntime.runMain({ disableErrorReporting: true, teardown: exitCleanly })
+)

@@ -4,9 +4,11 @@ import { Discovery } from "./ingest/Discovery.ts"
 import { Maintenance } from "./ingest/Maintenance.ts"
 import { MarketClock } from "./ingest/MarketClock.ts"
 import * as Venue from "./kalshi/Venue.ts"
+import * as Roles from "./local/Roles.ts"
 import { ExchangeTime } from "./runtime/ExchangeTime.ts"
 import * as Health from "./runtime/Health.ts"
 import { runRoleProgram } from "./runtime/Program.ts"
+import * as Setting from "./runtime/Setting.ts"
 import { ActiveMarkets } from "./store/ActiveMarkets.ts"
 import { Catalog } from "./store/Catalog.ts"
 import { Database } from "./store/Database.ts"
@@ -15,7 +17,7 @@ import { Migrations } from "./store/Migrations.ts"
 import { Partitions } from "./store/Partitions.ts"
 import { SchemaCheck } from "./store/SchemaCheck.ts"
 
-const Loops = Layer.mergeAll(Discovery, MarketClock, Maintenance).pipe(Layer.provide(AccountCheck))
+const Loops = Layer.mergeAll(AccountCheck, Discovery, MarketClock, Maintenance)
 const Store = Layer.mergeAll(Catalog.layer, ActiveMarkets.layer, IngestState.layer, Partitions.layer).pipe(
   Layer.provideMerge(SchemaCheck.pipe(Layer.provide(Migrations.layer)))
 )
@@ -24,6 +26,7 @@ runRoleProgram(
   "rest",
   Layer.mergeAll(Loops, Health.layerServer("rest")).pipe(
     Layer.provide([Venue.layerRest, Store, ExchangeTime.layer, Health.Health.layer]),
-    Layer.provide(Database.layerUrl({ applicationName: "kalshi-ingestor rest" }))
+    Layer.provide(Database.layerUrl({ applicationName: "kalshi-ingestor rest" })),
+    Layer.provide(Setting.layerChecked(Roles.rest))
   )
 )

@@ -1,15 +1,13 @@
-import * as path from "node:path"
-import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { CaptureWriter } from "./ingest/CaptureWriter.ts"
-import * as IngestConfig from "./ingest/IngestConfig.ts"
-import { Journal } from "./ingest/Journal.ts"
+import { JournalOfShard } from "./ingest/JournalOfShard.ts"
 import { LifecycleFilter } from "./ingest/LifecycleFilter.ts"
 import { LiveCapture } from "./ingest/LiveCapture.ts"
 import { MarketClock } from "./ingest/MarketClock.ts"
 import { MarketsChanged } from "./ingest/MarketsChanged.ts"
 import { KalshiSocket } from "./kalshi/KalshiSocket.ts"
 import * as Venue from "./kalshi/Venue.ts"
+import * as Roles from "./local/Roles.ts"
 import { ExchangeTime } from "./runtime/ExchangeTime.ts"
 import * as Health from "./runtime/Health.ts"
 import { runRoleProgram } from "./runtime/Program.ts"
@@ -26,15 +24,6 @@ import { Ticks } from "./store/Ticks.ts"
 
 const shard = "0"
 
-const JournalOfShard = Layer.unwrap(
-  Effect.map(Setting.read(IngestConfig.capture), ({ journalDirectory, journalSegmentMegabytes }) =>
-    Journal.layer({
-      directory: path.join(journalDirectory, `shard-${shard}`),
-      segmentBytes: journalSegmentMegabytes * 1024 * 1024,
-      syncMillis: 100
-    })
-  )
-)
 const Store = Layer.mergeAll(
   ActiveMarkets.layer,
   CaptureLedger.layer,
@@ -47,13 +36,14 @@ const Store = Layer.mergeAll(
 const Capture = LiveCapture.pipe(
   Layer.provide([KalshiSocket.layer, MarketsChanged.layer]),
   Layer.provideMerge(CaptureWriter(shard)),
-  Layer.provide(JournalOfShard)
+  Layer.provide(JournalOfShard(shard))
 )
 
 runRoleProgram(
   "ws",
   Layer.mergeAll(Capture, MarketClock, Health.layerServer("ws")).pipe(
     Layer.provide([Venue.layerSocketAccess, Store, ExchangeTime.layer, Health.Health.layer]),
-    Layer.provide(Database.layerUrl({ applicationName: "kalshi-ingestor ws" }))
+    Layer.provide(Database.layerUrl({ applicationName: "kalshi-ingestor ws" })),
+    Layer.provide(Setting.layerChecked(Roles.ws))
   )
 )

@@ -95,7 +95,13 @@ export const CaptureWriter = (shard: string) =>
       const { journalKeepHours, periods, writerBatch } = yield* Setting.read(IngestConfig.capture)
       const wanted = periods.map((period) => normalize(period) ?? period)
       const decode = (raw: string, receivedMillis: number) => decodeFrame(raw, receivedMillis, drift.unknown)
-      const progress = { committedAt: yield* Clock.currentTimeMillis, backlogBytes: 0, notifiedAt: 0, unnotified: 0, position: { segment: 0, offset: 0 } }
+      const progress = {
+        committedAt: yield* Clock.currentTimeMillis,
+        backlogBytes: 0,
+        notifiedAt: 0,
+        unnotified: 0,
+        position: { segment: 0, offset: 0 }
+      }
 
       const resume = Effect.gen(function* () {
         const stored = yield* ledger.position(journal.id)

@@ -69,10 +69,9 @@ export const capture = {
       max: 500_000
     }
   ),
-  journalDirectory: Setting.textOr(
+  journalDirectory: Setting.text(
     "JOURNAL_DIR",
-    "directory of the raw frame journal; put it on a local disk",
-    ".data/journal"
+    "directory of the raw frame journal, on a local disk; unset: journal/ in DATA_DIR"
   ),
   journalSegmentMegabytes: Setting.int("JOURNAL_SEGMENT_MB", "a journal segment is closed at this size", 64, {
     min: 1,

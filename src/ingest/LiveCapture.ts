@@ -51,7 +51,12 @@ export const LiveCapture = Layer.effectDiscard(
     const config = yield* Setting.read(IngestConfig.capture)
     const wantsTicker = config.channels.includes("ticker")
     const lifecycleChannels = config.channels.filter((channel) => channel !== "ticker")
-    const link = { connectedBefore: false, open: false, lastFrameAt: yield* Clock.currentTimeMillis, wanted: [] as ReadonlyArray<string> }
+    const link = {
+      connectedBefore: false,
+      open: false,
+      lastFrameAt: yield* Clock.currentTimeMillis,
+      wanted: [] as ReadonlyArray<string>
+    }
 
     const mark = (kind: JournalEntry["kind"], detail: string) =>
       Effect.flatMap(entryNow(kind, detail), (entry) => journal.append([entry]))
@@ -113,7 +118,8 @@ export const LiveCapture = Layer.effectDiscard(
         for (const ticker of batch) subscribed.add(ticker)
       })
       const remove = Effect.fnUntraced(function* (batch: ReadonlyArray<string>) {
-        if (sid !== undefined) yield* session.updateSubscription({ sid, action: "delete_markets", marketTickers: batch })
+        if (sid !== undefined)
+          yield* session.updateSubscription({ sid, action: "delete_markets", marketTickers: batch })
         for (const ticker of batch) subscribed.delete(ticker)
       })
       const bear = <A>(command: Effect.Effect<A, KalshiSocketError>) =>
@@ -124,7 +130,11 @@ export const LiveCapture = Layer.effectDiscard(
           Effect.asVoid
         )
       const align = Effect.gen(function* () {
-        const { add: added, leftOut, remove: removed } = plan(subscribed, yield* readWanted, {
+        const {
+          add: added,
+          leftOut,
+          remove: removed
+        } = plan(subscribed, yield* readWanted, {
           limit: config.maxTickers,
           batchSize: config.batchSize
         })
@@ -162,13 +172,24 @@ export const LiveCapture = Layer.effectDiscard(
       }
     })
 
+    const firstRefusal = (error: KalshiSocketError) => !link.connectedBefore && error.reason._tag === "Unauthorized"
+
     const session = Effect.gen(function* () {
       const live = yield* socket.connect
       link.connectedBefore = true
       link.open = true
       yield* Metric.update(sessions, 1)
       const lost = yield* Queue.unbounded<string>()
-      return yield* Effect.raceFirst(record(live, lost), follow(live, lost))
+      const keepAlive = live.lastPing.pipe(
+        Effect.flatMap((receivedMillis) =>
+          receivedMillis > link.lastFrameAt
+            ? Effect.flatMap(entryNow("alive", ""), (entry) => journal.append([{ ...entry, receivedMillis }]))
+            : Effect.void
+        ),
+        Effect.repeat(Schedule.spaced("10 seconds")),
+        Effect.andThen(Effect.never)
+      )
+      return yield* Effect.raceAllFirst([record(live, lost), follow(live, lost), keepAlive])
     }).pipe(
       Effect.scoped,
       Effect.ensuring(
@@ -177,7 +198,7 @@ export const LiveCapture = Layer.effectDiscard(
         })
       ),
       Effect.tapError((error) =>
-        error._tag === "KalshiSocketError"
+        error._tag === "KalshiSocketError" && !firstRefusal(error)
           ? Effect.andThen(
               Effect.logWarning("the feed ended, connecting again", { reason: error.message }),
               link.connectedBefore ? mark("closed", error.message) : Effect.void
@@ -186,7 +207,6 @@ export const LiveCapture = Layer.effectDiscard(
       )
     )
 
-    const firstRefusal = (error: KalshiSocketError) => !link.connectedBefore && error.reason._tag === "Unauthorized"
     const recording = supervise(
       session.pipe(
         Effect.catchTag("KalshiSocketError", (error) =>
@@ -218,11 +238,5 @@ export const LiveCapture = Layer.effectDiscard(
     )
     yield* mark("started", "the process was not running")
     yield* loops.run("live-capture", recording)
-    yield* loops.run(
-      "alive",
-      Effect.suspend(() => (link.open ? mark("alive", "") : Effect.void)).pipe(
-        Effect.repeat(Schedule.spaced("10 seconds"))
-      )
-    )
   })
 )

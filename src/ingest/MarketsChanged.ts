@@ -23,10 +23,7 @@ export class MarketsChanged extends Context.Service<
       const listen = Effect.gen(function* () {
         const notifications = yield* sql.listen("markets_changed")
         yield* Queue.offer(changes, undefined)
-        return yield* Queue.take(notifications).pipe(
-          Effect.andThen(Queue.offer(changes, undefined)),
-          Effect.forever
-        )
+        return yield* Queue.take(notifications).pipe(Effect.andThen(Queue.offer(changes, undefined)), Effect.forever)
       }).pipe(Effect.scoped)
       yield* loops.run(
         "markets-changed",

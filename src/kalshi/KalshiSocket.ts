@@ -46,6 +46,8 @@ export interface Session {
   readonly subscribe: (options: Subscribe) => Effect.Effect<ReadonlyArray<Subscription>, KalshiSocketError>
   readonly updateSubscription: (options: UpdateSubscription) => Effect.Effect<void, KalshiSocketError>
   readonly unsubscribe: (sids: Arr.NonEmptyReadonlyArray<number>) => Effect.Effect<void, KalshiSocketError>
+  /** When the server last showed that the link lives, our clock. */
+  readonly lastPing: Effect.Effect<number>
   readonly listSubscriptions: Effect.Effect<ReadonlyArray<Subscription>, KalshiSocketError>
 }
 
@@ -74,6 +76,7 @@ export class KalshiSocket extends Context.Service<
         const commands = makeCommands(transport.write)
         const session: Session = {
           pull: transport.pull.pipe(Effect.tap(commands.hear), Effect.tapError(commands.end)) as Session["pull"],
+          lastPing: transport.lastPing,
           subscribe: commands.subscribe,
           updateSubscription: commands.updateSubscription,
           unsubscribe: commands.unsubscribe,

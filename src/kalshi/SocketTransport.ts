@@ -39,6 +39,8 @@ export interface RawFrame {
 export interface Transport {
   readonly pull: Effect.Effect<ReadonlyArray<RawFrame>, KalshiSocketError>
   readonly write: (text: string) => Effect.Effect<void, KalshiSocketError>
+  /** Our clock at the server's last ping, or at the opening. */
+  readonly lastPing: Effect.Effect<number>
 }
 
 const highWaterMark = 1024 * 1024
@@ -104,6 +106,7 @@ export const dial = Effect.fnUntraced(function* (
       }),
       Effect.mapError(ended)
     ),
+    lastPing: Effect.sync(() => lastPing),
     write: (text) => Effect.mapError(writer.write(text), ended)
   }
   return transport

@@ -2,9 +2,9 @@ import { createServer } from "node:http"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as Layer from "effect/Layer"
 import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import * as Setting from "./Setting.ts"
 import { SettingError } from "./SettingError.ts"
@@ -44,7 +44,11 @@ export class Health extends Context.Service<
 }
 
 export const settings = {
-  port: Setting.portOption("SERVICE_HEALTH_PORT", "serves /healthz and /metrics on this port; nothing listens when unset", 9101),
+  port: Setting.portOption(
+    "SERVICE_HEALTH_PORT",
+    "serves /healthz and /metrics on this port; nothing listens when unset",
+    9101
+  ),
   host: Setting.textOr("SERVICE_HEALTH_HOST", "address the health port listens on", "127.0.0.1")
 }
 

@@ -26,8 +26,9 @@ export const layer = (service: string) =>
       const { level, format } = yield* Setting.read(settings)
       const pretty = format === "pretty" || (format === "auto" && process.stderr.isTTY === true)
       return Layer.mergeAll(
-        Logger.layer([pretty ? Logger.consolePretty() : Logger.consoleJson]),
-        Layer.succeed(Logger.LogToStderr, true),
+        pretty
+          ? Layer.merge(Logger.layer([Logger.consolePretty()]), Layer.succeed(Logger.LogToStderr, true))
+          : Logger.layer([Logger.withConsoleError(Logger.formatJson)]),
         Layer.succeed(References.MinimumLogLevel, level),
         Layer.succeed(References.CurrentLogAnnotations, { service })
       )

@@ -6,6 +6,7 @@ import * as FiberSet from "effect/FiberSet"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import { SettingError } from "./SettingError.ts"
 
 export class LoopEnded extends Schema.TaggedError<LoopEnded>()("LoopEnded", { loop: Schema.String }) {}
 
@@ -28,7 +29,7 @@ export class Loops extends Context.Service<
         run: (name, loop) =>
           loop.pipe(
             Effect.tapCause((cause) =>
-              Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logFatal("loop died", cause)
+              Cause.hasInterruptsOnly(cause) || isMistake(cause) ? Effect.void : Effect.logFatal("loop died", cause)
             ),
             Effect.andThen(Effect.fail(new LoopEnded({ loop: name }))),
             Effect.annotateLogs({ loop: name }),
@@ -40,6 +41,9 @@ export class Loops extends Context.Service<
     })
   )
 }
+
+/** A user's mistake is told once, in one line, by whoever runs the role. */
+const isMistake = (cause: Cause.Cause<unknown>) => Cause.squash(cause) instanceof SettingError
 
 /** Runs a role until one of its loops ends; fails with that loop's failure. */
 export const runRole = <E, R>(role: Layer.Layer<never, E, R | Loops>) =>

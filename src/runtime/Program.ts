@@ -66,7 +66,10 @@ export const runProgram = <A, E>(service: string, program: Effect.Effect<A, E>):
   }
   // @effect-diagnostics-next-line processEnv:off set by the parent process, not by a user
   if (process.env["EXIT_WITH_STDIN"] === "1") {
-    process.stdin.resume().on("end", () => process.kill(process.pid, "SIGTERM")).unref()
+    process.stdin
+      .resume()
+      .on("end", () => process.kill(process.pid, "SIGTERM"))
+      .unref()
   }
   process.on("SIGTERM", onSignal)
   process.on("SIGINT", onSignal)

@@ -1,5 +1,6 @@
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
@@ -255,3 +256,7 @@ export const read = <const S extends Settings>(settings: S): Effect.Effect<Value
     ),
     (entries) => Object.fromEntries(entries) as Values<S>
   )
+
+/** Reads settings before anything else is built, so that a mistake in any of them is told at once. */
+export const layerChecked = (settings: Settings): Layer.Layer<never, SettingError> =>
+  Layer.effectDiscard(read(settings))

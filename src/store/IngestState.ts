@@ -25,7 +25,9 @@ export class IngestState extends Context.Service<
         ),
         set: Effect.fn("IngestState.set")((key, value) =>
           sql`insert into ingest_state (key, value) values (${key}, ${value})
-              on conflict (key) do update set value = excluded.value, updated_at = clock_timestamp()`.pipe(Effect.asVoid)
+              on conflict (key) do update set value = excluded.value, updated_at = clock_timestamp()`.pipe(
+            Effect.asVoid
+          )
         )
       })
     })

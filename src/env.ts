@@ -1,0 +1,3 @@
+import * as EnvExample from "./local/EnvExample.ts"
+
+process.stdout.write(EnvExample.text())

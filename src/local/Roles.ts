@@ -1,0 +1,26 @@
+import * as IngestConfig from "../ingest/IngestConfig.ts"
+import { settings as kalshi } from "../kalshi/KalshiConfig.ts"
+import { settings as portalSettings } from "../portal/PortalConfig.ts"
+import { ExchangeTime } from "../runtime/ExchangeTime.ts"
+import * as Health from "../runtime/Health.ts"
+import * as Logging from "../runtime/Logging.ts"
+import type { Setting } from "../runtime/Setting.ts"
+import { databaseSettings } from "../store/Database.ts"
+
+export type Group = { readonly [key: string]: Setting<unknown> }
+
+const common: Group = {
+  database: databaseSettings.url,
+  dataDirectory: databaseSettings.dataDir,
+  pool: databaseSettings.pool,
+  logLevel: Logging.settings.level,
+  logFormat: Logging.settings.format,
+  healthPort: Health.settings.port,
+  healthHost: Health.settings.host,
+  clock: ExchangeTime.settings.clock
+}
+
+/** Which settings each program reads. */
+export const rest: Group = { ...common, ...kalshi, ...IngestConfig.discovery }
+export const ws: Group = { ...common, ...kalshi, ...IngestConfig.capture }
+export const portal: Group = { ...common, ...portalSettings }

@@ -1,0 +1,38 @@
+import { execFileSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import * as EnvExample from "../src/local/EnvExample.ts"
+
+const root = path.resolve(import.meta.dirname, "..")
+const cruise = (...targets: ReadonlyArray<string>) =>
+  execFileSync(
+    process.execPath,
+    [
+      path.join(root, "node_modules/dependency-cruiser/bin/dependency-cruise.mjs"),
+      "--config",
+      ".dependency-cruiser.cjs",
+      ...targets
+    ],
+    { cwd: root, encoding: "utf8" }
+  )
+
+describe("the house", () => {
+  it("has arrows that run one way only", () => {
+    assert.include(cruise("src"), "no dependency violations found")
+  })
+
+  it("would notice an arrow that runs back", () => {
+    const intruder = path.join(root, "src/market/Intruder.ts")
+    fs.writeFileSync(intruder, 'import "../ingest/Retry.ts"\n')
+    try {
+      assert.throws(() => cruise("src/market"), /Command failed/)
+    } finally {
+      fs.rmSync(intruder)
+    }
+  })
+
+  it("has an .env.example that tells what the programs read", () => {
+    assert.strictEqual(fs.readFileSync(path.join(root, ".env.example"), "utf8"), EnvExample.text(), "run `npm run env`")
+  })
+})

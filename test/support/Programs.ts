@@ -1,0 +1,76 @@
+import { type ChildProcess, spawn } from "node:child_process"
+import * as path from "node:path"
+import * as Effect from "effect/Effect"
+
+const root = path.resolve(import.meta.dirname, "../..")
+
+export interface Ended {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+type Environment = Readonly<Record<string, string>>
+
+const start = (program: string, args: ReadonlyArray<string>, env: Environment): ChildProcess =>
+  spawn(process.execPath, [path.join(root, "dist", `${program}.js`), ...args], {
+    cwd: root,
+    // Only what a program needs from this machine: no setting of the developer leaks in.
+    // @effect-diagnostics-next-line processEnv:off passed on to a child process
+    env: { PATH: process.env["PATH"] ?? "", HOME: process.env["HOME"] ?? "", ENV_FILE: "/dev/null", ...env },
+    stdio: ["ignore", "pipe", "pipe"]
+  })
+
+/** Runs a program of `dist/` to its end. */
+export const run = (program: string, env: Environment, args: ReadonlyArray<string> = []): Effect.Effect<Ended> =>
+  Effect.callback<Ended>((resume) => {
+    const child = start(program, args, env)
+    let stdout = ""
+    let stderr = ""
+    child.stdout?.on("data", (chunk) => {
+      stdout += chunk
+    })
+    child.stderr?.on("data", (chunk) => {
+      stderr += chunk
+    })
+    child.on("close", (code) => resume(Effect.succeed({ code, stdout, stderr })))
+    return Effect.sync(() => child.kill("SIGKILL"))
+  })
+
+export interface Running {
+  readonly firstLine: Effect.Effect<string>
+  readonly stderr: () => string
+  /** Sends the signal and waits for the end. */
+  readonly end: (signal: NodeJS.Signals) => Effect.Effect<number | null>
+}
+
+/** Starts a program of `dist/`; killed when the scope closes, if it still runs. */
+export const running = (program: string, env: Environment, args: ReadonlyArray<string> = []) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const child = start(program, args, env)
+      let stdout = ""
+      let stderr = ""
+      child.stderr?.on("data", (chunk) => {
+        stderr += chunk
+      })
+      const ended = new Promise<number | null>((resolve) => child.on("close", resolve))
+      const line = new Promise<string>((resolve) =>
+        child.stdout?.on("data", (chunk) => {
+          stdout += chunk
+          if (stdout.includes("\n")) resolve(stdout.slice(0, stdout.indexOf("\n")))
+        })
+      )
+      const handle: Running = {
+        firstLine: Effect.promise(() => line),
+        stderr: () => stderr,
+        end: (signal) =>
+          Effect.suspend(() => {
+            child.kill(signal)
+            return Effect.promise(() => ended)
+          })
+      }
+      return { child, handle }
+    }),
+    ({ child }) => Effect.sync(() => child.kill("SIGKILL"))
+  ).pipe(Effect.map(({ handle }) => handle))
