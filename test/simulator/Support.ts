@@ -1,4 +1,5 @@
 import { constants, sign } from "node:crypto"
+import { type IncomingMessage, request } from "node:http"
 import * as Effect from "effect/Effect"
 import { WebSocket } from "ws"
 import type { SigningKey } from "../../src/simulator/Simulator.ts"
@@ -15,6 +16,7 @@ export interface Frame {
 }
 
 export const signed = (key: SigningKey, method: string, path: string): Record<string, string> => {
+  // @effect-diagnostics-next-line globalDate:off the exchange checks signatures against the machine's clock
   const timestamp = String(Date.now())
   const signature = sign("sha256", Buffer.from(timestamp + method + path), {
     key: key.privateKeyPem,
@@ -88,3 +90,17 @@ export const connect = (url: string, key: SigningKey) =>
     }),
     (client) => Effect.sync(() => client.socket.terminate())
   )
+
+const readAll = async (response: IncomingMessage): Promise<string> => {
+  let text = ""
+  for await (const chunk of response) text += String(chunk)
+  return text
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: bodies are checked by what they hold
+export const fetchJson = (url: string): Promise<any> =>
+  new Promise((resolve, reject) => {
+    request(url, (response) => readAll(response).then((text) => resolve(JSON.parse(text)), reject))
+      .on("error", reject)
+      .end()
+  })

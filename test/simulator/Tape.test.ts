@@ -11,7 +11,9 @@ const markets = world.catalog.events
   .filter((event) => event.openMs < start && event.closeMs > start - 3 * 3_600_000 && event.series.ticker !== "KXFED")
   .flatMap((event) => event.markets)
 const busiest = () =>
-  markets.map((market) => world.tape(market)).reduce((best, tape) => (tape.fills.length > best.fills.length ? tape : best))
+  markets
+    .map((market) => world.tape(market))
+    .reduce((best, tape) => (tape.fills.length > best.fills.length ? tape : best))
 
 describe("Tape", () => {
   it("is the same however it is stepped", () => {
@@ -59,7 +61,10 @@ describe("Tape", () => {
         if (level === 0) book.delete(`${side}${price}`)
         else book.set(`${side}${price}`, level)
       }
-      const levels = [...tape.yes.prices.map((price, i) => [`yes${price}`, tape.yes.sizes[i]] as const), ...tape.no.prices.map((price, i) => [`no${price}`, tape.no.sizes[i]] as const)]
+      const levels = [
+        ...tape.yes.prices.map((price, i) => [`yes${price}`, tape.yes.sizes[i]] as const),
+        ...tape.no.prices.map((price, i) => [`no${price}`, tape.no.sizes[i]] as const)
+      ]
       assert.deepStrictEqual(new Map([...book].sort()), new Map(levels.sort()) as Map<string, number>)
     }
   })
@@ -85,12 +90,21 @@ describe("Tape", () => {
         const prices = fills.map((fill) => fill.price)
         expected.set(end, {
           end,
-          bid: spread(quote.bid, tops.map((top) => top.bid)),
-          ask: spread(quote.ask, tops.map((top) => top.ask)),
+          bid: spread(
+            quote.bid,
+            tops.map((top) => top.bid)
+          ),
+          ask: spread(
+            quote.ask,
+            tops.map((top) => top.ask)
+          ),
           price:
             fills.length === 0
               ? undefined
-              : { ...spread(prices[0]!, prices), mean: Math.round(fills.reduce((sum, fill) => sum + fill.price * fill.count, 0) / volume) },
+              : {
+                  ...spread(prices[0]!, prices),
+                  mean: Math.round(fills.reduce((sum, fill) => sum + fill.price * fill.count, 0) / volume)
+                },
           previous: last,
           volume,
           openInterest: tops[tops.length - 1]!.openInterest

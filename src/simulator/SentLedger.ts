@@ -1,0 +1,90 @@
+import { appendFileSync, closeSync, openSync, readFileSync } from "node:fs"
+
+/** Counts of the frames that were handed to sockets, by market and key, so that a recorder can be checked against it. */
+export interface SentLedger {
+  /** `key` is ts_ms of a ticker frame, the event type of a lifecycle frame. */
+  readonly record: (channel: "ticker" | "lifecycle", ticker: string, key: number | string) => void
+  /** Lines `ticker<TAB>key<TAB>count`; a key may come on several lines when the ledger is a file. */
+  readonly lines: (channel: string) => string
+  readonly close: () => void
+}
+
+const tally = (keys: Iterable<number | string>): Map<number | string, number> => {
+  const counts = new Map<number | string, number>()
+  for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + 1)
+  return counts
+}
+
+const inMemory = (): SentLedger => {
+  const stamps = new Map<string, { at: Float64Array; length: number }>()
+  const words = new Map<string, Map<number | string, number>>()
+  return {
+    record: (channel, ticker, key) => {
+      if (channel === "ticker" && typeof key === "number") {
+        let column = stamps.get(ticker)
+        if (column === undefined) {
+          column = { at: new Float64Array(16), length: 0 }
+          stamps.set(ticker, column)
+        }
+        if (column.length === column.at.length) {
+          const wider = new Float64Array(column.length * 2)
+          wider.set(column.at)
+          column.at = wider
+        }
+        column.at[column.length++] = key
+        return
+      }
+      const counts = words.get(ticker)
+      if (counts === undefined) words.set(ticker, new Map([[key, 1]]))
+      else counts.set(key, (counts.get(key) ?? 0) + 1)
+    },
+    lines: (channel) => {
+      const out: Array<string> = []
+      if (channel === "ticker")
+        for (const [ticker, column] of stamps)
+          for (const [ms, count] of tally(column.at.subarray(0, column.length)))
+            out.push(`${ticker}\t${ms}\t${count}\n`)
+      else
+        for (const [ticker, counts] of words)
+          for (const [word, count] of counts) out.push(`${ticker}\t${word}\t${count}\n`)
+      return out.join("")
+    },
+    close: () => {}
+  }
+}
+
+const flushAt = 64 * 1024
+
+const inFile = (path: string): SentLedger => {
+  const file = openSync(path, "w")
+  let waiting = ""
+  const flush = () => {
+    if (waiting !== "") appendFileSync(file, waiting)
+    waiting = ""
+  }
+  return {
+    record: (channel, ticker, key) => {
+      waiting += `${channel}\t${ticker}\t${key}\t1\n`
+      if (waiting.length > flushAt) flush()
+    },
+    lines: (channel) => {
+      flush()
+      const prefix = `${channel === "ticker" ? "ticker" : "lifecycle"}\t`
+      return readFileSync(path, "utf8")
+        .split("\n")
+        .filter((line) => line.startsWith(prefix))
+        .map((line) => `${line.slice(prefix.length)}\n`)
+        .join("")
+    },
+    close: () => {
+      flush()
+      closeSync(file)
+    }
+  }
+}
+
+const none: SentLedger = { record: () => {}, lines: () => "", close: () => {} }
+
+export const makeLedger = (
+  kind: { readonly _tag: "Memory" } | { readonly _tag: "None" } | { readonly _tag: "File"; readonly path: string }
+): SentLedger => (kind._tag === "Memory" ? inMemory() : kind._tag === "None" ? none : inFile(kind.path))

@@ -1,0 +1,96 @@
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import * as PgClient from "@effect/sql-pg/PgClient"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import { TestDatabase } from "../support/Database.ts"
+import * as Debian15 from "../support/Debian15.ts"
+import * as Programs from "../support/Programs.ts"
+
+const temporary = Effect.acquireRelease(
+  Effect.sync(() => {
+    const made = fs.mkdtempSync(path.join(os.tmpdir(), "programs-"))
+    fs.chmodSync(made, 0o755)
+    return made
+  }),
+  (made) => Effect.sync(() => fs.rmSync(made, { recursive: true, force: true }))
+)
+
+/** exchange, migrator, rest and ws as a user starts them, one process each, against the given empty database. */
+const recordsInto = Effect.fnUntraced(function* (databaseUrl: string) {
+  const home = yield* temporary
+  const keys = path.join(home, "keys")
+  const exchange = yield* Programs.running("exchange", {}, ["--port=0", "--speed=60", `--keys-dir=${keys}`])
+  const announced = JSON.parse(yield* exchange.firstLine)
+  const env = {
+    DATABASE_URL: databaseUrl,
+    DATA_DIR: home,
+    KALSHI_API_KEY_ID: fs.readFileSync(path.join(keys, "kalshi-key-id"), "utf8").trim(),
+    KALSHI_PRIVATE_KEY_PEM_PATH: path.join(keys, "kalshi-key.pem"),
+    KALSHI_REST_URL: announced.rest,
+    KALSHI_WS_URL: announced.ws,
+    EXCHANGE_CLOCK: announced.clock
+  }
+  assert.strictEqual((yield* Programs.run("migrator", env)).code, 0)
+  const rest = yield* Programs.running("rest", env)
+  const ws = yield* Programs.running("ws", env)
+  const sql = yield* PgClient.PgClient
+  const ticks = sql<{ n: number }>`select count(*)::int as n from market_ticks`.pipe(Effect.map((rows) => rows[0]!.n))
+  yield* ticks.pipe(
+    Effect.repeat({ schedule: Schedule.spaced("200 millis"), until: (n) => n > 500 }),
+    Effect.timeoutOrElse({
+      duration: "40 seconds",
+      orElse: () => Effect.die(new Error(`too few ticks\nrest: ${rest.stderr()}\nws: ${ws.stderr()}`))
+    })
+  )
+  assert.strictEqual(yield* ws.end("SIGTERM"), 0, ws.stderr())
+  assert.strictEqual(yield* rest.end("SIGTERM"), 0, rest.stderr())
+  const [gap] = yield* sql<{ cause: string; to_ts: Date | null }>`select cause, to_ts from capture_gaps`
+  assert.deepStrictEqual(gap, { cause: "shutdown", to_ts: null })
+
+  const again = yield* Programs.running("ws", env)
+  yield* sql<{ n: number }>`select count(*)::int as n from capture_gaps where to_ts is not null`.pipe(
+    Effect.repeat({ schedule: Schedule.spaced("200 millis"), until: (rows) => rows[0]!.n === 1 }),
+    Effect.timeoutOrElse({
+      duration: "20 seconds",
+      orElse: () => Effect.die(new Error(`the gap stays open\nws: ${again.stderr()}`))
+    })
+  )
+  assert.strictEqual(yield* again.end("SIGINT"), 0, again.stderr())
+  const unreadable = yield* sql`select cause from quarantine`
+  assert.deepStrictEqual(unreadable, [])
+})
+
+describe("node dist/exchange.js, migrator.js, rest.js and ws.js", () => {
+  it.live(
+    "record into the database of DATABASE_URL, drain on SIGTERM and close the gap they left",
+    () =>
+      Effect.gen(function* () {
+        const { url } = yield* TestDatabase
+        yield* recordsInto(Redacted.value(url))
+      }).pipe(Effect.provide(TestDatabase.layerEmpty)),
+    120_000
+  )
+
+  it.live.skipIf(!Debian15.isInstalled)(
+    "the same into PostgreSQL 15 (needs Debian's package postgresql-15)",
+    () =>
+      Effect.gen(function* () {
+        const url = yield* Debian15.server
+        yield* Effect.gen(function* () {
+          const sql = yield* PgClient.PgClient
+          const version = yield* sql<{
+            n: number
+          }>`select current_setting('server_version_num')::int / 10000 as n`.pipe(
+            Effect.retry(Schedule.spaced("100 millis"))
+          )
+          assert.deepStrictEqual(version, [{ n: 15 }])
+          yield* recordsInto(Redacted.value(url))
+        }).pipe(Effect.provide(PgClient.layer({ url, maxConnections: 2 })), Effect.retry(Schedule.spaced("200 millis")))
+      }),
+    120_000
+  )
+})
