@@ -144,7 +144,10 @@ export const CaptureWriter = (shard: string) =>
           yield* lifecycleEvents.insert(lifecycle.messages)
           yield* catalog.saveEvents(lifecycle.events)
           const changed = yield* catalog.saveMarkets(lifecycle.markets, fromMillis(now))
-          if (changed > 0) yield* active.refresh(wanted, yield* time.now)
+          if (changed > 0) {
+            yield* active.refresh(wanted, yield* time.now)
+            yield* sql`select pg_notify('markets_changed', ${JSON.stringify({ changed })})`
+          }
           yield* Effect.forEach(
             items.flatMap(({ gap }) => gap ?? []),
             (gap) =>

@@ -1,0 +1,76 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Setting from "../runtime/Setting.ts"
+import { SettingError } from "../runtime/SettingError.ts"
+import { maxPageSize } from "./PortalApi.ts"
+
+export const settings = {
+  host: Setting.textOr("WEB_PORTAL_HOST", "address the portal listens on; 127.0.0.1 for this machine only", "0.0.0.0"),
+  port: Setting.portNumber("WEB_PORTAL_PORT", "port the portal listens on", 8000),
+  password: Setting.required(
+    Setting.secret("WEB_PORTAL_PASSWORD", "password of the portal, plain or as scrypt$N$r$p$salt$hash (base64)"),
+    "set it to the password people shall sign in with"
+  ),
+  secretKey: Setting.required(
+    Setting.secret("WEB_PORTAL_SECRET_KEY", "signs the sessions, at least 16 characters; the same on every portal"),
+    "set it to at least 16 random characters, e.g. of `openssl rand -hex 32`"
+  ),
+  limit: Setting.int(
+    "WEB_PORTAL_LIMIT",
+    `rows of a table at a time; more than ${maxPageSize} count as ${maxPageSize}`,
+    75,
+    {
+      min: 1,
+      max: 2000
+    }
+  ),
+  trustProxy: Setting.int("WEB_PORTAL_TRUST_PROXY", "reverse proxies in front, whose X-Forwarded-* is believed", 0, {
+    min: 0,
+    max: 10
+  }),
+  cookieName: Setting.textOr("WEB_PORTAL_COOKIE_NAME", "name of the session cookie", "kalshi_portal"),
+  cookieSecure: Setting.boolean("WEB_PORTAL_COOKIE_SECURE", "send the cookie over HTTPS only", false),
+  cookieHttpOnly: Setting.boolean("WEB_PORTAL_COOKIE_HTTPONLY", "hide the cookie from scripts", true),
+  cookieSameSite: Setting.oneOf(
+    "WEB_PORTAL_COOKIE_SAMESITE",
+    "SameSite of the cookie",
+    ["Lax", "Strict", "None"],
+    "Lax"
+  ),
+  cookieDomain: Setting.text("WEB_PORTAL_COOKIE_DOMAIN", "domain of the cookie, unset for this host alone"),
+  cookiePath: Setting.textOr("WEB_PORTAL_COOKIE_PATH", "path of the cookie", "/")
+}
+
+const cookieName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}$/
+const cookieDomain = /^\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$/
+const cookiePath = /^\/[!-:<-~]*$/
+
+const wrong = (setting: string, problem: string, fix: string) => new SettingError({ setting, problem, fix })
+
+const read = Effect.gen(function* () {
+  const values = yield* Setting.read(settings)
+  if (Redacted.value(values.secretKey).length < 16)
+    return yield* wrong("WEB_PORTAL_SECRET_KEY", "has fewer than 16 characters", settings.secretKey.doc)
+  if (!cookieName.test(values.cookieName))
+    return yield* wrong("WEB_PORTAL_COOKIE_NAME", "is no cookie name", "use letters, digits, - and _")
+  if (values.cookieDomain !== undefined && !cookieDomain.test(values.cookieDomain))
+    return yield* wrong("WEB_PORTAL_COOKIE_DOMAIN", "is no domain", "set it like WEB_PORTAL_COOKIE_DOMAIN=example.org")
+  if (!cookiePath.test(values.cookiePath))
+    return yield* wrong("WEB_PORTAL_COOKIE_PATH", "is no path", "set it like WEB_PORTAL_COOKIE_PATH=/")
+  if (values.cookieSameSite === "None" && !values.cookieSecure)
+    return yield* wrong(
+      "WEB_PORTAL_COOKIE_SAMESITE",
+      "None needs a secure cookie",
+      "set WEB_PORTAL_COOKIE_SECURE=1 too"
+    )
+  return { ...values, limit: Math.min(values.limit, maxPageSize) }
+})
+
+/** The portal's settings, checked. */
+export class PortalConfig extends Context.Service<PortalConfig, Effect.Success<typeof read>>()(
+  "kalshi-ingestor/portal/PortalConfig"
+) {
+  static readonly layer = Layer.effect(PortalConfig, read)
+}

@@ -1,0 +1,118 @@
+import { createServer } from "node:http"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as Effect from "effect/Effect"
+import * as HttpMiddleware from "effect/http/HttpMiddleware"
+import * as HttpRouter from "effect/http/HttpRouter"
+import type * as HttpServer from "effect/http/HttpServer"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
+import * as HttpApiScalar from "effect/http-api/HttpApiScalar"
+import * as Layer from "effect/Layer"
+import * as SqlClient from "effect/sql/SqlClient"
+import { SettingError } from "../runtime/SettingError.ts"
+import { PortalApi } from "./PortalApi.ts"
+import { PortalConfig } from "./PortalConfig.ts"
+import { PortalHandlers } from "./PortalHandlers.ts"
+import { PortalLive } from "./PortalLive.ts"
+import { PortalQueries } from "./PortalQueries.ts"
+import { RequestGuard } from "./RequestGuard.ts"
+import { Sessions } from "./Sessions.ts"
+import { WebAssets } from "./WebAssets.ts"
+
+const pages = ["/", "/login"] as const
+
+const Pages = HttpRouter.use(
+  Effect.fnUntraced(function* (router) {
+    const assets = yield* WebAssets
+    for (const page of pages)
+      yield* router.add("GET", page, (request) => Effect.succeed(assets.respond("index.html", request)))
+    yield* router.add("GET", "/favicon.svg", (request) => Effect.succeed(assets.respond("favicon.svg", request)))
+    yield* router.add("GET", "/assets/*", (request) =>
+      Effect.succeed(assets.respond(request.url.split("?")[0]!.slice(1), request))
+    )
+  })
+)
+
+const Health = HttpRouter.use(
+  Effect.fnUntraced(function* (router) {
+    const sql = yield* SqlClient.SqlClient
+    yield* router.add(
+      "GET",
+      "/healthz",
+      sql`select 1`.pipe(
+        Effect.timeout("2 seconds"),
+        Effect.as(HttpServerResponse.text("ok\n")),
+        Effect.orElseSucceed(() => HttpServerResponse.text("the database does not answer\n", { status: 503 }))
+      )
+    )
+  })
+)
+
+const Compression = HttpRouter.middleware(
+  HttpMiddleware.compression({
+    algorithms: ["gzip"],
+    compressible: (contentType) => /^(application\/json|text\/html)/.test(contentType)
+  }),
+  { global: true }
+)
+
+const cannotListen = (cause: unknown, host: string, port: number) => {
+  const code = cause instanceof Error && "code" in cause ? cause.code : undefined
+  switch (code) {
+    case "EADDRINUSE":
+      return new SettingError({
+        setting: "WEB_PORTAL_PORT",
+        problem: `port ${port} is in use`,
+        fix: "stop the other program or set another port"
+      })
+    case "EACCES":
+      return new SettingError({
+        setting: "WEB_PORTAL_PORT",
+        problem: `port ${port} is not allowed to this user`,
+        fix: "set a port above 1023"
+      })
+    default:
+      return new SettingError({
+        setting: "WEB_PORTAL_HOST",
+        problem: `cannot listen on ${host}`,
+        fix: "set an address of this machine, or 0.0.0.0 for all of them"
+      })
+  }
+}
+
+/** All routes of the portal and the services behind them, on whatever server; reads the database of the program. */
+export const PortalRoutes = Layer.mergeAll(
+  HttpApiBuilder.layer(PortalApi, { openapiPath: "/openapi.json" }).pipe(Layer.provide(PortalHandlers)),
+  HttpApiScalar.layer(PortalApi, {
+    path: "/docs",
+    scalar: { hideTestRequestButton: true, withDefaultFonts: false, favicon: "/favicon.svg" }
+  }),
+  Pages,
+  Health,
+  RequestGuard,
+  Compression
+).pipe(Layer.provide([PortalLive.layerNoDeps, Sessions.layer]), Layer.provide(PortalQueries.layerNoDeps))
+
+const Listener = Layer.unwrap(
+  Effect.gen(function* () {
+    const { host, port } = yield* PortalConfig
+    const server = createServer()
+    const listening = NodeHttpServer.layerServer(() => server, {
+      host,
+      port,
+      gracefulShutdownTimeout: "1 second"
+    }).pipe(
+      Layer.catchTag("ServeError", ({ cause }) =>
+        Layer.effectContext<HttpServer.HttpServer, SettingError, never>(Effect.fail(cannotListen(cause, host, port)))
+      )
+    )
+    const streamsEnd = Layer.effectDiscard(Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections())))
+    return streamsEnd.pipe(Layer.provideMerge(listening))
+  })
+)
+
+/** The portal as a loop of a program: listens on WEB_PORTAL_HOST and WEB_PORTAL_PORT. */
+export const PortalServer = HttpRouter.serve(PortalRoutes, { disableLogger: true }).pipe(
+  Layer.provide([WebAssets.layer, Listener]),
+  Layer.provide([NodeHttpServer.layerHttpServices, PortalConfig.layer])
+)

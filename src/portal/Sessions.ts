@@ -1,0 +1,66 @@
+import { createHmac, randomBytes, timingSafeEqual } from "node:crypto"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import { LoginThrottle } from "./LoginThrottle.ts"
+import { makePasswordCheck } from "./Password.ts"
+import { type TooManyAttempts, WrongPassword } from "./PortalApi.ts"
+import { PortalConfig } from "./PortalConfig.ts"
+
+export const sessionMillis = 12 * 3_600_000
+
+export interface SessionToken {
+  readonly token: string
+  readonly expiresMillis: number
+}
+
+/**
+ * Sessions as signed tokens, `expiry.nonce.signature`: no state in the process, so several portals with the same settings accept
+ * each other's. A new password or secret key ends all of them.
+ */
+export class Sessions extends Context.Service<
+  Sessions,
+  {
+    readonly signIn: (password: string, address: string) => Effect.Effect<SessionToken, WrongPassword | TooManyAttempts>
+    /** When a token's session ends; none for one that is forged, spoiled or over. */
+    readonly verify: (token: string) => Effect.Effect<Option.Option<number>>
+  }
+>()("kalshi-ingestor/portal/Sessions") {
+  static readonly layerNoDeps = Layer.effect(
+    Sessions,
+    Effect.gen(function* () {
+      const config = yield* PortalConfig
+      const throttle = yield* LoginThrottle
+      const isPassword = yield* makePasswordCheck(Redacted.value(config.password))
+      const key = createHmac("sha256", Redacted.value(config.secretKey))
+        .update(`portal session\0${Redacted.value(config.password)}`)
+        .digest()
+      const sign = (body: string) => createHmac("sha256", key).update(body).digest()
+
+      const signIn = Effect.fn("Sessions.signIn")(function* (password: string, address: string) {
+        yield* throttle.attempt(address)
+        if (!(yield* isPassword(password))) return yield* new WrongPassword()
+        yield* throttle.succeeded(address)
+        const expiresMillis = (yield* Clock.currentTimeMillis) + sessionMillis
+        const body = `${expiresMillis}.${randomBytes(16).toString("base64url")}`
+        return { token: `${body}.${sign(body).toString("base64url")}`, expiresMillis }
+      })
+
+      const verify = Effect.fnUntraced(function* (token: string) {
+        const [expiry = "", nonce = "", signature = "", ...rest] = token.split(".")
+        if (rest.length > 0 || !/^\d{1,15}$/.test(expiry)) return Option.none()
+        const given = Buffer.from(signature, "base64url")
+        const expected = sign(`${expiry}.${nonce}`)
+        if (given.length !== expected.length || !timingSafeEqual(given, expected)) return Option.none()
+        return Number(expiry) > (yield* Clock.currentTimeMillis) ? Option.some(Number(expiry)) : Option.none()
+      })
+
+      return Sessions.of({ signIn, verify })
+    })
+  )
+
+  static readonly layer = this.layerNoDeps.pipe(Layer.provide(LoginThrottle.layer))
+}
