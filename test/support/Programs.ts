@@ -38,6 +38,7 @@ export const run = (program: string, env: Environment, args: ReadonlyArray<strin
   })
 
 export interface Running {
+  readonly pid: number
   readonly firstLine: Effect.Effect<string>
   readonly stderr: () => string
   /** Sends the signal and waits for the end. */
@@ -62,6 +63,7 @@ export const running = (program: string, env: Environment, args: ReadonlyArray<s
         })
       )
       const handle: Running = {
+        pid: child.pid ?? 0,
         firstLine: Effect.promise(() => line),
         stderr: () => stderr,
         end: (signal) =>

@@ -1,0 +1,160 @@
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
+import * as PgClient from "@effect/sql-pg/PgClient"
+import * as Clock from "effect/Clock"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as HttpClient from "effect/http/HttpClient"
+import * as Redacted from "effect/Redacted"
+import * as Ports from "../../src/local/Ports.ts"
+import { EmbeddedPostgres } from "../../src/store/EmbeddedPostgres.ts"
+import * as Programs from "../support/Programs.ts"
+
+/*
+ * Method. The programs of dist/, each a process of its own: a real PostgreSQL 18 (fsync on), the simulated exchange sending `rate`
+ * ticker frames a second through a real socket, rest, and ws. After a warm-up, rows are counted for `seconds`. Then the very rows that
+ * were recorded are written by one server-side COPY into a table of the same shape and index, and the two rates are compared. All of it
+ * shares this machine's cores.
+ */
+
+interface Options {
+  readonly rate: number
+  readonly seconds: number
+  readonly json: boolean
+}
+
+const option = (args: ReadonlyArray<string>, name: string, fallback: number) => {
+  const found = args.find((arg) => arg.startsWith(`--${name}=`))
+  return found === undefined ? fallback : Number(found.slice(name.length + 3))
+}
+
+/** Seconds of CPU, user and system, that a process has used; and its resident memory. */
+const usage = (pid: number) => {
+  const fields = fs.readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ")
+  const resident = /VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "0"
+  return { cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100, rssMb: Math.round(Number(resident) / 1024) }
+}
+
+/** The quantile of what a Prometheus histogram counted between two scrapes, linear within a bucket, in milliseconds. */
+const quantile = (before: string, after: string, metric: string, q: number): number => {
+  const buckets = (text: string) =>
+    [...text.matchAll(new RegExp(`${metric}_bucket\\{le="([^"]+)"\\} (\\d+)`, "g"))].map(
+      (match) => [match[1] === "+Inf" ? Number.POSITIVE_INFINITY : Number(match[1]), Number(match[2])] as const
+    )
+  const start = new Map(buckets(before))
+  const counts = buckets(after).map(([bound, n]) => [bound, n - (start.get(bound) ?? 0)] as const)
+  const target = q * (counts.at(-1)?.[1] ?? 0)
+  let lower = 0
+  let below = 0
+  for (const [bound, n] of counts) {
+    if (n >= target)
+      return Math.round(
+        (Number.isFinite(bound) ? lower + ((bound - lower) * (target - below)) / Math.max(1, n - below) : lower) * 1000
+      )
+    lower = bound
+    below = n
+  }
+  return Math.round(lower * 1000)
+}
+
+const bench = Effect.fn("bench.ticks")(function* ({ json, rate, seconds }: Options) {
+  const home = yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      const made = fs.mkdtempSync(path.join(os.tmpdir(), "bench-"))
+      fs.chmodSync(made, 0o755)
+      return made
+    }),
+    (made) => Effect.sync(() => fs.rmSync(made, { recursive: true, force: true }))
+  )
+  yield* Effect.gen(function* () {
+    const { url } = yield* EmbeddedPostgres
+    yield* Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      const http = yield* HttpClient.HttpClient
+      const keys = path.join(home, "keys")
+      const exchange = yield* Programs.running("exchange", {}, [
+        "--port=0",
+        "--speed=1",
+        `--rate=${rate}`,
+        "--no-ledger",
+        `--keys-dir=${keys}`
+      ])
+      const announced = JSON.parse(yield* exchange.firstLine)
+      const healthPort = yield* Ports.free()
+      const env = {
+        DATABASE_URL: Redacted.value(url),
+        DATA_DIR: home,
+        KALSHI_API_KEY_ID: fs.readFileSync(path.join(keys, "kalshi-key-id"), "utf8").trim(),
+        KALSHI_PRIVATE_KEY_PEM_PATH: path.join(keys, "kalshi-key.pem"),
+        KALSHI_REST_URL: announced.rest,
+        KALSHI_WS_URL: announced.ws,
+        EXCHANGE_CLOCK: announced.clock
+      }
+      yield* Programs.run("migrator", env)
+      yield* Programs.running("rest", env)
+      yield* Effect.sleep("5 seconds")
+      const ws = yield* Programs.running("ws", { ...env, SERVICE_HEALTH_PORT: String(healthPort) })
+      yield* Effect.sleep("10 seconds")
+      const scrape = Effect.flatMap(http.get(`http://127.0.0.1:${healthPort}/metrics`), ({ text }) => text)
+      const stored = sql<{ n: number }>`select coalesce(sum(frames), 0)::float8 as n from journal_positions`.pipe(
+        Effect.map((rows) => rows[0]!.n)
+      )
+      const at = { before: yield* Clock.currentTimeMillis, after: 0 }
+      const rows = { before: yield* stored, after: 0 }
+      const metrics = { before: yield* scrape, after: "" }
+      const used = { before: usage(ws.pid), after: { cpuSeconds: 0, rssMb: 0 } }
+      yield* Effect.sleep(`${seconds} seconds`)
+      rows.after = yield* stored
+      at.after = yield* Clock.currentTimeMillis
+      metrics.after = yield* scrape
+      used.after = usage(ws.pid)
+      yield* ws.end("SIGTERM")
+      yield* exchange.end("SIGTERM")
+      const measured = rows.after - rows.before
+      const ticksPerSecond = Math.round((measured * 1000) / (at.after - at.before))
+
+      yield* sql.unsafe("checkpoint")
+      const [total] = yield* sql<{ n: number; bytes: number }>`
+        select count(*)::float8 as n,
+          (select sum(pg_total_relation_size(relid))::float8 from pg_partition_tree('ticks')) as bytes
+        from ticks`
+      const file = path.join(path.dirname(home), `${path.basename(home)}-rows.copy`)
+      yield* Effect.addFinalizer(() => Effect.sync(() => fs.rmSync(file, { force: true })))
+      yield* sql.unsafe(`copy (select * from ticks) to '${file}' (format binary)`)
+      yield* sql.unsafe("create table ticks_copied (like ticks including defaults)")
+      yield* sql.unsafe("create index on ticks_copied (market_id, ts)")
+      const copyBegan = yield* Clock.currentTimeMillis
+      yield* sql.unsafe(`copy ticks_copied from '${file}' (format binary)`)
+      const copyMillis = (yield* Clock.currentTimeMillis) - copyBegan
+      const count = total?.n ?? 0
+      const copyRowsPerSecond = Math.round((count * 1000) / Math.max(1, copyMillis))
+      const result = {
+        rate,
+        seconds,
+        ticksPerSecond,
+        copyRowsPerSecond,
+        ratio: Number((ticksPerSecond / copyRowsPerSecond).toFixed(2)),
+        bytesPerTick: Math.round((total?.bytes ?? 0) / Math.max(1, count)),
+        latencyMs: {
+          p50: quantile(metrics.before, metrics.after, "receive_to_commit_seconds", 0.5),
+          p99: quantile(metrics.before, metrics.after, "receive_to_commit_seconds", 0.99)
+        },
+        rssMb: used.after.rssMb,
+        cpuSecondsPerMillion: Number(
+          (((used.after.cpuSeconds - used.before.cpuSeconds) * 1e6) / Math.max(1, measured)).toFixed(1)
+        )
+      }
+      yield* Console.log(json ? JSON.stringify(result) : JSON.stringify(result, null, 2))
+    }).pipe(Effect.provide(PgClient.layer({ url, maxConnections: 3 })))
+  }).pipe(Effect.provide(EmbeddedPostgres.layer({ dataDir: home })))
+})
+
+export const main = (args: ReadonlyArray<string>): void =>
+  bench({
+    rate: option(args, "rate", 60_000),
+    seconds: option(args, "for", 60),
+    json: args.includes("--json")
+  }).pipe(Effect.scoped, Effect.provide(NodeHttpClient.layerNodeHttp), NodeRuntime.runMain)
