@@ -27,8 +27,6 @@ export interface CaptureItem {
 /** What the items so far say about the feed; carried from batch to batch. */
 export interface FeedState {
   readonly lastAliveMillis: number | undefined
-  /** Markets heard from in this connection: the first frame of each is the snapshot that follows a subscription. */
-  readonly heard: Set<string>
 }
 
 /**
@@ -57,34 +55,33 @@ export const interpret = (
   const alive = { ...item, lastAliveMillis: at }
   const opened = (cause: GapCause, detail: string): CaptureItem => ({
     ...item,
-    gap: { _tag: "Open", atMillis: state.lastAliveMillis ?? at, cause, detail }
+    // Postgres text holds no NUL, and a detail may be the feed's own words.
+    gap: { _tag: "Open", atMillis: state.lastAliveMillis ?? at, cause, detail: detail.replaceAll("\u0000", "") }
   })
-  const afterwards = { lastAliveMillis: at, heard: state.heard }
+  const afterwards = { lastAliveMillis: at }
   switch (record.kind) {
     case "started":
       return state.lastAliveMillis === undefined
-        ? { item, state: { ...state, heard: new Set() } }
-        : { item: opened("process_down", record.payload), state: { ...state, heard: new Set() } }
+        ? { item, state: state }
+        : { item: opened("process_down", record.payload), state: state }
     case "stopping":
-      return { item: opened("shutdown", record.payload), state: { ...state, heard: new Set() } }
+      return { item: opened("shutdown", record.payload), state: state }
     case "closed":
-      return { item: opened("disconnect", record.payload), state: { ...state, heard: new Set() } }
+      return { item: opened("disconnect", record.payload), state: state }
     case "live":
       return { item: { ...alive, gap: { _tag: "Close", atMillis: at } }, state: afterwards }
     case "alive":
       return { item: alive, state: afterwards }
-    case "frame": {
+    case "frame":
+    case "snapshot": {
       const frame = decode(record.payload, at)
       const framed = { ...alive, frames: 1, raw: record.payload }
       switch (frame._tag) {
-        case "Ticker": {
-          const first = !state.heard.has(frame.tick.ticker)
-          if (first) state.heard.add(frame.tick.ticker)
+        case "Ticker":
           return {
-            item: { ...framed, tick: { ...frame.tick, provenance: first ? "snapshot" : "live" } },
+            item: { ...framed, tick: { ...frame.tick, provenance: record.kind === "snapshot" ? "snapshot" : "live" } },
             state: afterwards
           }
-        }
         case "MarketLifecycle":
         case "EventLifecycle":
           return { item: { ...framed, lifecycle: frame }, state: afterwards }

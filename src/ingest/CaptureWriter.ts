@@ -20,7 +20,7 @@ import { CaptureLedger } from "../store/CaptureLedger.ts"
 import { Catalog } from "../store/Catalog.ts"
 import { LifecycleEvents } from "../store/LifecycleEvents.ts"
 import { Partitions } from "../store/Partitions.ts"
-import { isData } from "../store/SqlState.ts"
+import { isData, sqlState } from "../store/SqlState.ts"
 import { type StoredTick, Ticks } from "../store/Ticks.ts"
 import { type CaptureItem, type FeedState, interpret } from "./CaptureItem.ts"
 import * as IngestConfig from "./IngestConfig.ts"
@@ -121,7 +121,11 @@ export const CaptureWriter = (shard: string) =>
         return { position, lastAliveMillis: Option.getOrUndefined(lastAlive) }
       })
 
-      const write = Effect.fnUntraced(function* (items: ReadonlyArray<CaptureItem>, from: JournalPosition) {
+      const write = Effect.fnUntraced(function* (
+        items: ReadonlyArray<CaptureItem>,
+        from: JournalPosition,
+        attempt: number
+      ) {
         const last = items.at(-1)!
         const rows = items.flatMap(({ tick }) => tick ?? [])
         const refused = items.flatMap(({ quarantined }) => quarantined ?? [])
@@ -139,7 +143,12 @@ export const CaptureWriter = (shard: string) =>
             frames: items.reduce((sum, { frames }) => sum + frames, 0),
             lastReceivedMillis: last.lastAliveMillis
           })
-          if (!moved) return yield* new JournalTaken({ journal: journal.id })
+          if (!moved) {
+            const stored = Option.getOrUndefined(yield* ledger.position(journal.id))
+            // The commit before this attempt went through, only its answer was lost.
+            if (attempt > 0 && stored?.segment === last.end.segment && stored.offset === last.end.offset) return
+            return yield* new JournalTaken({ journal: journal.id })
+          }
           yield* ticks.insert(rows)
           yield* lifecycleEvents.insert(lifecycle.messages)
           yield* catalog.saveEvents(lifecycle.events)
@@ -160,6 +169,7 @@ export const CaptureWriter = (shard: string) =>
           if (notify)
             yield* sql`select pg_notify('ticks_stored', ${JSON.stringify({ ticks: progress.unnotified + rows.length })})`
         }).pipe(sql.withTransaction)
+        yield* lifecycle.settle
         yield* Effect.gen(function* () {
           progress.unnotified = notify ? 0 : progress.unnotified + rows.length
           if (notify) progress.notifiedAt = now
@@ -179,8 +189,9 @@ export const CaptureWriter = (shard: string) =>
       const commit = (
         items: ReadonlyArray<CaptureItem>,
         from: JournalPosition
-      ): Effect.Effect<void, Effect.Error<ReturnType<typeof write>>> =>
-        untilDatabaseAnswers(write(items, from)).pipe(
+      ): Effect.Effect<void, Effect.Error<ReturnType<typeof write>>> => {
+        let attempts = 0
+        return untilDatabaseAnswers(Effect.suspend(() => write(items, from, attempts++))).pipe(
           Effect.catch((error) => {
             if (!isSqlError(error) || !isData(error)) return Effect.fail(error)
             const only = items[0]!
@@ -190,7 +201,7 @@ export const CaptureWriter = (shard: string) =>
               return Effect.andThen(commit(head, from), commit(items.slice(middle), head.at(-1)!.end))
             }
             if (only.raw === undefined || only.quarantined !== undefined) return Effect.fail(error)
-            const cause = `database: ${error.reason.message}`
+            const cause = `the database refuses it (${sqlState(error) ?? error.reason._tag})`
             return Effect.andThen(
               Effect.logError("frame refused by the database, quarantined", { cause, ...from }),
               commit(
@@ -207,11 +218,13 @@ export const CaptureWriter = (shard: string) =>
             )
           })
         )
+      }
 
       const follow = Effect.gen(function* () {
         const start = yield* untilDatabaseAnswers(resume)
         let position: JournalPosition = start.position
-        let state: FeedState = { lastAliveMillis: start.lastAliveMillis, heard: new Set() }
+        progress.position = position
+        let state: FeedState = { lastAliveMillis: start.lastAliveMillis }
         let retiredSegment = position.segment
         while (true) {
           const { next, records } = yield* journal.read(position, writerBatch)
@@ -254,10 +267,10 @@ export const CaptureWriter = (shard: string) =>
           }
         })
       )
-      const drained = Effect.gen(function* () {
-        const end = yield* journal.end
-        return progress.position.segment === end.segment && progress.position.offset === end.offset
-      })
+      const drained = Effect.suspend(() => journal.read(progress.position, 1)).pipe(
+        Effect.map(({ records }) => records.length === 0),
+        Effect.orElseSucceed(() => true)
+      )
       yield* loops.run("journal-sync", journal.syncFailed)
       yield* loops.run("writer", follow)
       yield* Effect.addFinalizer(() =>

@@ -1,11 +1,12 @@
 import { crc32 } from "node:zlib"
 
 /**
- * What one journal record says. Frames are kept as received. The others tell the life of the link, so that gaps are found
+ * What one journal record says. Frames are kept as received; a `snapshot` is the first frame of a market that its subscription
+ * asked for. The others tell the life of the link, so that gaps are found
  * from the journal alone: the process `started` or is `stopping`, the link is `live` (subscriptions acknowledged), still
  * `alive` (the server's ping), or `closed`.
  */
-export const kinds = ["frame", "started", "live", "alive", "closed", "stopping"] as const
+export const kinds = ["frame", "started", "live", "alive", "closed", "stopping", "snapshot"] as const
 export type JournalKind = (typeof kinds)[number]
 
 /** `receivedMillis` is our wall clock, `monotonicMillis` never runs backwards within one process. */

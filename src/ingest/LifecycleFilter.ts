@@ -16,6 +16,8 @@ export interface WantedLifecycle {
   readonly messages: ReadonlyArray<Lifecycle>
   readonly events: ReadonlyArray<ClassifiedEvent>
   readonly markets: ReadonlyArray<Market>
+  /** To be run once all of it is stored: what was kept for these events is not needed any more. */
+  readonly settle: Effect.Effect<void>
 }
 
 /** Event announcements kept until one of their markets tells their period. */
@@ -47,7 +49,7 @@ export class LifecycleFilter extends Context.Service<
       }
 
       const select = Effect.fnUntraced(function* (messages: ReadonlyArray<Lifecycle>) {
-        if (messages.length === 0) return { messages: [], events: [], markets: [] }
+        if (messages.length === 0) return { messages: [], events: [], markets: [], settle: Effect.void }
         const created = new Map<string, Array<Market>>()
         const announced = new Set<string>()
         for (const message of messages) {
@@ -80,7 +82,6 @@ export class LifecycleFilter extends Context.Service<
           if (strikePeriod === undefined || !wanted.has(strikePeriod)) continue
           if (!periodOf.has(eventTicker) && !created.has(eventTicker)) continue
           periodOf.set(eventTicker, strikePeriod)
-          pending.delete(eventTicker)
           events.push({ event, strikePeriod })
         }
         const wantedEvents = new Set([...periodOf].flatMap(([ticker, period]) => (wanted.has(period) ? [ticker] : [])))
@@ -99,7 +100,10 @@ export class LifecycleFilter extends Context.Service<
           const status = message.market.status ?? statusAfter(message.kind)
           return [status === undefined ? message.market : { ...message.market, status }]
         })
-        return { messages: kept, events, markets }
+        const settle = Effect.sync(() => {
+          for (const { event } of events) pending.delete(event.eventTicker)
+        })
+        return { messages: kept, events, markets, settle }
       })
       return LifecycleFilter.of({ select })
     })

@@ -14,6 +14,7 @@ import { Loops } from "../runtime/Loops.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { SettingError } from "../runtime/SettingError.ts"
 import { ActiveMarkets } from "../store/ActiveMarkets.ts"
+import { AwaitedSnapshots } from "./AwaitedSnapshots.ts"
 import * as IngestConfig from "./IngestConfig.ts"
 import { entryNow, Journal } from "./Journal.ts"
 import type { JournalEntry } from "./JournalRecord.ts"
@@ -75,12 +76,22 @@ export const LiveCapture = Layer.effectDiscard(
       )
     )
 
-    const record = Effect.fnUntraced(function* (session: Session, lost: Queue.Queue<string>) {
+    const record = Effect.fnUntraced(function* (
+      session: Session,
+      lost: Queue.Queue<string>,
+      awaited: AwaitedSnapshots
+    ) {
       while (true) {
         const frames = yield* session.pull
+        awaited.forgetBefore(frames[0].receivedMillis)
         const monotonicMillis = Number(yield* Clock.currentTimeNanos) / 1e6
         yield* journal.append(
-          frames.map(({ raw, receivedMillis }) => ({ kind: "frame", receivedMillis, monotonicMillis, payload: raw }))
+          frames.map(({ raw, receivedMillis }) => ({
+            kind: awaited.isSnapshot(raw) ? "snapshot" : "frame",
+            receivedMillis,
+            monotonicMillis,
+            payload: raw
+          }))
         )
         link.lastFrameAt = frames.at(-1)!.receivedMillis
         yield* Metric.update(framesReceived, frames.length)
@@ -95,11 +106,16 @@ export const LiveCapture = Layer.effectDiscard(
       }
     })
 
-    const follow = Effect.fnUntraced(function* (session: Session, lost: Queue.Queue<string>) {
+    const follow = Effect.fnUntraced(function* (
+      session: Session,
+      lost: Queue.Queue<string>,
+      awaited: AwaitedSnapshots
+    ) {
       const subscribed = new Set<string>()
       let sid: number | undefined
 
       const add = Effect.fnUntraced(function* (batch: ReadonlyArray<string>) {
+        awaited.expect(batch, yield* Clock.currentTimeMillis)
         if (sid === undefined) {
           const [subscription] = yield* session.subscribe({
             channels: ["ticker"],
@@ -189,7 +205,8 @@ export const LiveCapture = Layer.effectDiscard(
         Effect.repeat(Schedule.spaced("10 seconds")),
         Effect.andThen(Effect.never)
       )
-      return yield* Effect.raceAllFirst([record(live, lost), follow(live, lost), keepAlive])
+      const awaited = new AwaitedSnapshots()
+      return yield* Effect.raceAllFirst([record(live, lost, awaited), follow(live, lost, awaited), keepAlive])
     }).pipe(
       Effect.scoped,
       Effect.ensuring(

@@ -165,14 +165,18 @@ const marketRow = (market: Market, readAt: string) => ({
   rest_quote_at: market.quote === undefined ? undefined : readAt
 })
 
-/** The last payload of a batch wins where one key comes twice, field by field. */
-const byKey = <A>(rows: ReadonlyArray<A>, key: (row: A) => string): ReadonlyArray<A> => {
-  const found = new Map<string, A>()
+/** Rows in the order they came, cut so that no key comes twice in one statement. */
+const rounds = <A extends object>(rows: ReadonlyArray<A>, key: (row: A) => string): ReadonlyArray<ReadonlyArray<A>> => {
+  const times = new Map<string, number>()
+  const found: Array<Array<A>> = []
   for (const row of rows) {
-    const known = found.get(key(row))
-    found.set(key(row), known === undefined ? row : { ...known, ...row })
+    const round = times.get(key(row)) ?? 0
+    times.set(key(row), round + 1)
+    const same = found[round]
+    if (same === undefined) found.push([row])
+    else same.push(row)
   }
-  return [...found.values()]
+  return found
 }
 
 /**
@@ -195,21 +199,23 @@ export class Catalog extends Context.Service<
     Catalog,
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
-      const save = (statement: string, rows: ReadonlyArray<object>) =>
-        rows.length === 0
-          ? Effect.succeed(0)
-          : Effect.map(sql.unsafe(statement, [JSON.stringify(rows)]), (changed) => changed.length)
+      const save = <A extends object>(statement: string, rows: ReadonlyArray<A>, key: (row: A) => string) =>
+        Effect.map(
+          Effect.forEach(rounds(rows, key), (round) => sql.unsafe(statement, [JSON.stringify(round)])),
+          (changed) => changed.reduce((sum, { length }) => sum + length, 0)
+        )
 
       const saveSeries = Effect.fn("Catalog.saveSeries")((series: ReadonlyArray<Series>) =>
-        save(seriesUpsert, byKey(series, (one) => one.ticker).map(seriesRow))
+        save(seriesUpsert, series.map(seriesRow), ({ ticker }) => ticker)
       )
       const saveEvents = Effect.fn("Catalog.saveEvents")((events: ReadonlyArray<ClassifiedEvent>) =>
-        save(eventUpsert, byKey(events, (one) => one.event.eventTicker).map(eventRow))
+        save(eventUpsert, events.map(eventRow), ({ event_ticker }) => event_ticker)
       )
       const saveMarkets = Effect.fn("Catalog.saveMarkets")((markets: ReadonlyArray<Market>, readAt: string) =>
         save(
           marketUpsert,
-          byKey(markets, (one) => one.ticker).map((market) => marketRow(market, readAt))
+          markets.map((market) => marketRow(market, readAt)),
+          ({ ticker }) => ticker
         )
       )
       const seriesFrequencies = sql<{ ticker: string; frequency: string }>`
