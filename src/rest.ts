@@ -17,7 +17,7 @@ import { Migrations } from "./store/Migrations.ts"
 import { Partitions } from "./store/Partitions.ts"
 import { SchemaCheck } from "./store/SchemaCheck.ts"
 
-const Loops = Layer.mergeAll(AccountCheck, Discovery, MarketClock, Maintenance)
+const Loops = Layer.mergeAll(Discovery.pipe(Layer.provide(AccountCheck.layer)), MarketClock, Maintenance)
 const Store = Layer.mergeAll(Catalog.layer, ActiveMarkets.layer, IngestState.layer, Partitions.layer).pipe(
   Layer.provideMerge(SchemaCheck.pipe(Layer.provide(Migrations.layer)))
 )

@@ -17,6 +17,7 @@ import * as Setting from "../runtime/Setting.ts"
 import { ActiveMarkets } from "../store/ActiveMarkets.ts"
 import { Catalog } from "../store/Catalog.ts"
 import { IngestState } from "../store/IngestState.ts"
+import { AccountCheck } from "./AccountCheck.ts"
 import * as IngestConfig from "./IngestConfig.ts"
 import { untilDatabaseAnswers } from "./Retry.ts"
 
@@ -48,6 +49,7 @@ export const Discovery = Layer.effectDiscard(
     const loops = yield* Loops
     const health = yield* Health
     const rest = yield* KalshiRest
+    const account = yield* AccountCheck
     const catalog = yield* Catalog
     const active = yield* ActiveMarkets
     const state = yield* IngestState
@@ -162,7 +164,7 @@ export const Discovery = Layer.effectDiscard(
     )
     yield* loops.run(
       "discovery",
-      untilDatabaseAnswers(pass()).pipe(
+      Effect.andThen(account.passed, untilDatabaseAnswers(pass())).pipe(
         Effect.catchTag("KalshiRestError", (error) =>
           Effect.gen(function* () {
             progress.problem = error.message
