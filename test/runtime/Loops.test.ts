@@ -1,52 +1,100 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import { TestClock } from "effect/testing"
+import * as Logger from "effect/Logger"
 import { LoopEnded, Loops, runRole } from "../../src/runtime/Loops.ts"
+import { SettingError } from "../../src/runtime/SettingError.ts"
 
-const role = (...loops: ReadonlyArray<readonly [string, Effect.Effect<unknown, string>]>) =>
-  Layer.effectDiscard(
+const loop = <E>(name: string, body: Effect.Effect<unknown, E>) =>
+  Layer.effectDiscard(Loops.use((loops) => loops.run(name, body)))
+const idle = loop("idle", Effect.never)
+
+/** A role's end, and what was logged on the way. */
+const endOf = (role: Layer.Layer<never, unknown, Loops>) =>
+  Effect.gen(function* () {
+    const logged: Array<string> = []
+    const logger = Logger.make(({ logLevel, message }) => {
+      logged.push(`${logLevel} ${String(message)}`)
+    })
+    const exit = yield* Effect.exit(runRole(role)).pipe(Effect.provide(Logger.layer([logger])))
+    return { exit, logged }
+  })
+
+class Ground extends Context.Service<Ground, { readonly isOpen: () => boolean }>()("test/Ground") {}
+
+describe("Loops", () => {
+  it.effect("a loop that ends without a failure ends the role with its name", () =>
     Effect.gen(function* () {
-      const service = yield* Loops
-      yield* Effect.forEach(loops, ([name, loop]) => service.run(name, loop), { discard: true })
+      const error = yield* Effect.flip(runRole(Layer.merge(idle, loop("short", Effect.void))))
+      assert.instanceOf(error, LoopEnded)
+      assert.strictEqual((error as LoopEnded).loop, "short")
     })
   )
 
-describe("a role", () => {
-  it.effect("fails with the first of its loops that fails", () =>
+  it.effect("a loop that fails or dies ends the role with its cause, which is logged", () =>
     Effect.gen(function* () {
-      const failing = Effect.sleep("1 minute").pipe(Effect.andThen(Effect.fail("gone")))
-      const fiber = yield* Effect.forkChild(Effect.flip(runRole(role(["a", Effect.never], ["b", failing]))))
-      yield* TestClock.adjust("1 minute")
-      assert.strictEqual(yield* Fiber.join(fiber), "gone")
+      const error = yield* Effect.flip(runRole(Layer.merge(idle, loop("failing", Effect.fail("no way")))))
+      assert.strictEqual(error, "no way")
+      const { exit, logged } = yield* endOf(Layer.merge(idle, loop("dying", Effect.die(new Error("a bug")))))
+      assert.include(JSON.stringify(exit), "Die")
+      assert.isTrue(logged.some((line) => line.startsWith("Fatal loop died")))
     })
   )
 
-  it.effect("fails when a loop merely ends", () =>
+  it.effect("a user's mistake is not logged here", () =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(runRole(role(["short", Effect.void])))
-      assert.deepStrictEqual(error, new LoopEnded({ loop: "short" }))
+      const mistake = new SettingError({ setting: "X", problem: "p", fix: "f" })
+      const { logged } = yield* endOf(loop("mistaken", Effect.fail(mistake)))
+      assert.deepStrictEqual(logged, [])
+      assert.strictEqual(yield* Effect.flip(runRole(loop("mistaken", Effect.fail(mistake)))), mistake)
     })
   )
 
-  it.effect("dies when a loop dies", () =>
+  it.effect("loops end before what they are built upon, one after another against the order they began in", () =>
     Effect.gen(function* () {
-      const exit = yield* Effect.exit(runRole(role(["bad", Effect.die("broken")])))
-      assert.strictEqual(exit._tag, "Failure")
-    })
-  )
-
-  it.effect("interrupts its loops before what they are built upon is released", () =>
-    Effect.gen(function* () {
-      const events: Array<string> = []
-      const note = (event: string) => Effect.sync(() => void events.push(event))
-      const pool = Layer.effectDiscard(Effect.addFinalizer(() => note("pool closed")))
-      const loop = role(["loop", Effect.onInterrupt(Effect.never, () => note("loop interrupted"))])
-      const fiber = yield* Effect.forkChild(runRole(loop.pipe(Layer.provide(pool))), { startImmediately: true })
-      yield* TestClock.adjust("1 second")
+      const told: Array<string> = []
+      const running = yield* Deferred.make<void>()
+      const ground = Layer.effect(
+        Ground,
+        Effect.gen(function* () {
+          let open = true
+          yield* Effect.addFinalizer(() =>
+            Effect.sync(() => {
+              open = false
+              told.push("ground closed")
+            })
+          )
+          return Ground.of({ isOpen: () => open })
+        })
+      )
+      const worker = (name: string) =>
+        Layer.effectDiscard(
+          Effect.gen(function* () {
+            const { isOpen } = yield* Ground
+            const loops = yield* Loops
+            yield* loops.run(
+              name,
+              Effect.andThen(Deferred.succeed(running, undefined), Effect.never).pipe(
+                Effect.onInterrupt(() =>
+                  Effect.yieldNow.pipe(
+                    Effect.andThen(
+                      Effect.sync(() => told.push(`${name} ended, ground ${isOpen() ? "open" : "closed"}`))
+                    )
+                  )
+                )
+              )
+            )
+          })
+        )
+      const role = worker("upper").pipe(Layer.provideMerge(worker("lower")), Layer.provide(ground))
+      const fiber = yield* Effect.forkChild(runRole(role))
+      yield* Deferred.await(running)
+      yield* Effect.yieldNow
       yield* Fiber.interrupt(fiber)
-      assert.deepStrictEqual(events, ["loop interrupted", "pool closed"])
+      assert.deepStrictEqual(told, ["upper ended, ground open", "lower ended, ground open", "ground closed"])
     })
   )
 })
