@@ -133,7 +133,7 @@ export const CaptureWriter = (shard: string) =>
         const now = yield* Clock.currentTimeMillis
         const notify = progress.unnotified + rows.length > 0 && now - progress.notifiedAt >= notifyMillis
         yield* ticks.register(new Set(rows.map((row) => row.ticker)))
-        yield* partitions.ensureTickDays(plausibleDays(rows, time.fromWall(now)))
+        yield* partitions.ensureDays("ticks", plausibleDays(rows, time.fromWall(now)))
         yield* Effect.gen(function* () {
           const moved = yield* ledger.advance({
             journal: journal.id,

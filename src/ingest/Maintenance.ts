@@ -26,7 +26,7 @@ export const Maintenance = Layer.effectDiscard(
       const made = yield* partitions.ahead(yield* time.now)
       if (made > 0) yield* Effect.logInfo("partitions made", { made })
       const rows = yield* partitions.defaultRows
-      const total = rows.ticks + rows.market_candles
+      const total = Object.values(rows).reduce((sum, some) => sum + some, 0)
       yield* Ref.set(stray, total)
       yield* Metric.update(defaultRows, total)
       if (total > 0) yield* Effect.logError("rows without a partition of their own", rows)

@@ -8,20 +8,25 @@ import type { SqlError } from "effect/sql/SqlError"
 
 const dayMillis = 86_400_000
 
+/** Tables with a partition a day, by their column `ts`. */
+export const dayTables = ["ticks"] as const
+export type DayTable = (typeof dayTables)[number]
+export type PartitionedTable = DayTable | "market_candles"
+
 /**
- * The partitions of the two big tables, made before rows need them. Days are counted from 1970-01-01 (`Partitions.dayOf`),
+ * The partitions of the big tables, made before rows need them. Days are counted from 1970-01-01 (`Partitions.dayOf`),
  * months from year 0 (`Partitions.monthOf`), both in UTC. What was made or seen once is remembered: asking again costs nothing.
  */
 export class Partitions extends Context.Service<
   Partitions,
   {
     /** Succeeds with how many partitions it made. */
-    readonly ensureTickDays: (days: Iterable<number>) => Effect.Effect<number, SqlError>
+    readonly ensureDays: (table: DayTable, days: Iterable<number>) => Effect.Effect<number, SqlError>
     readonly ensureCandleMonths: (months: Iterable<number>) => Effect.Effect<number, SqlError>
-    /** Ticks: yesterday to three days ahead; candles: last month to two months ahead. */
+    /** Days: yesterday to three days ahead; candles: last month to two months ahead. */
     readonly ahead: (nowMillis: number) => Effect.Effect<number, SqlError>
-    /** Rows that no partition was made for. Anything but 0 is a fault to look into. */
-    readonly defaultRows: Effect.Effect<{ readonly ticks: number; readonly market_candles: number }, SqlError>
+    /** Rows that no partition was made for, by table. Anything but 0 is a fault to look into. */
+    readonly defaultRows: Effect.Effect<Readonly<Record<PartitionedTable, number>>, SqlError>
   }
 >()("kalshi-ingestor/store/Partitions") {
   static readonly dayOf = (millis: number): number => Math.floor(millis / dayMillis)
@@ -35,34 +40,38 @@ export class Partitions extends Context.Service<
     Partitions,
     Effect.gen(function* () {
       const sql = yield* PgClient.PgClient
-      const known = { ticks: new Set<number>(), candles: new Set<number>() }
+      const known = new Set<string>()
 
       const ensure = Effect.fnUntraced(function* (
-        kind: "ticks" | "candles",
+        table: PartitionedTable,
         wanted: Iterable<number>,
         make: (key: number) => Effect.Effect<ReadonlyArray<{ readonly made: boolean }>, SqlError>
       ) {
         let made = 0
         for (const key of wanted) {
-          if (known[kind].has(key)) continue
+          const name = `${table} ${key}`
+          if (known.has(name)) continue
           const rows = yield* make(key)
           if (rows[0]?.made === true) made += 1
           const transaction = yield* Effect.serviceOption(sql.transactionService)
-          if (Option.isNone(transaction)) known[kind].add(key)
+          if (Option.isNone(transaction)) known.add(name)
         }
         return made
       })
 
-      const ensureTickDays = (days: Iterable<number>) =>
+      const ensureDays = (table: DayTable, days: Iterable<number>) =>
         ensure(
-          "ticks",
+          table,
           days,
-          (day) =>
-            sql<{ readonly made: boolean }>`select ensure_tick_partition(date '1970-01-01' + ${day}::int) as made`
+          (day) => sql<{ readonly made: boolean }>`
+            select ensure_partition(
+              ${table}, ${table} || '_' || to_char(day, 'YYYYMMDD'),
+              day at time zone 'UTC', (day + interval '1 day') at time zone 'UTC', 'ts') as made
+            from (select (date '1970-01-01' + ${day}::int)::timestamp as day) d`
         )
       const ensureCandleMonths = (months: Iterable<number>) =>
         ensure(
-          "candles",
+          "market_candles",
           months,
           (month) =>
             sql<{ readonly made: boolean }>`
@@ -72,19 +81,24 @@ export class Partitions extends Context.Service<
       const ahead = Effect.fn("Partitions.ahead")(function* (nowMillis: number) {
         const day = Partitions.dayOf(nowMillis)
         const month = Partitions.monthOf(nowMillis)
-        const ticks = yield* ensureTickDays([-1, 0, 1, 2, 3].map((offset) => day + offset))
+        const days = [-1, 0, 1, 2, 3].map((offset) => day + offset)
+        const made = yield* Effect.forEach(dayTables, (table) => ensureDays(table, days))
         const candles = yield* ensureCandleMonths([-1, 0, 1, 2].map((offset) => month + offset))
-        return ticks + candles
+        return made.reduce((sum, some) => sum + some, candles)
       })
 
-      const defaultRows = sql<{ readonly ticks: number; readonly candles: number }>`
-        select (select count(*) from ticks_default)::float8 as ticks,
-               (select count(*) from market_candles_default)::float8 as candles`.pipe(
-        Effect.map((rows) => ({ ticks: rows[0]?.ticks ?? 0, market_candles: rows[0]?.candles ?? 0 })),
+      const countDefault = (table: PartitionedTable) =>
+        sql<{ readonly rows: number }>`select count(*)::float8 as rows from ${sql(`${table}_default`)}`.pipe(
+          Effect.map((rows) => rows[0]?.rows ?? 0)
+        )
+      const defaultRows = Effect.forEach([...dayTables, "market_candles"] as const, (table) =>
+        Effect.map(countDefault(table), (rows) => [table, rows] as const)
+      ).pipe(
+        Effect.map((counts) => Object.fromEntries(counts) as Record<PartitionedTable, number>),
         Effect.withSpan("Partitions.defaultRows")
       )
 
-      return Partitions.of({ ensureTickDays, ensureCandleMonths, ahead, defaultRows })
+      return Partitions.of({ ensureDays, ensureCandleMonths, ahead, defaultRows })
     })
   )
 }

@@ -48,11 +48,11 @@ layer(Partitions.layer.pipe(Layer.provideMerge(TestDatabase.layer)))("Partitions
   it.effect("cuts days at midnight UTC", () =>
     Effect.gen(function* () {
       const partitions = yield* Partitions
-      yield* partitions.ensureTickDays([Partitions.dayOf(millis("2032-03-01T00:00:00Z"))])
+      yield* partitions.ensureDays("ticks", [Partitions.dayOf(millis("2032-03-01T00:00:00Z"))])
       assert.strictEqual(yield* storeTick("2032-03-01T00:00:00Z"), "ticks_20320301")
       assert.strictEqual(yield* storeTick("2032-03-01T23:59:59.999999Z"), "ticks_20320301")
       assert.strictEqual(yield* storeTick("2032-03-02T00:00:00Z"), "ticks_default")
-      yield* partitions.ensureTickDays([Partitions.dayOf(millis("2032-03-02T00:00:00Z"))])
+      yield* partitions.ensureDays("ticks", [Partitions.dayOf(millis("2032-03-02T00:00:00Z"))])
     })
   )
 
@@ -62,7 +62,7 @@ layer(Partitions.layer.pipe(Layer.provideMerge(TestDatabase.layer)))("Partitions
       const sql = yield* PgClient.PgClient
       assert.strictEqual(yield* storeTick("2033-06-01T10:00:00Z"), "ticks_default")
       assert.deepStrictEqual(yield* partitions.defaultRows, { ticks: 1, market_candles: 0 })
-      assert.strictEqual(yield* partitions.ensureTickDays([Partitions.dayOf(millis("2033-06-01T10:00:00Z"))]), 1)
+      assert.strictEqual(yield* partitions.ensureDays("ticks", [Partitions.dayOf(millis("2033-06-01T10:00:00Z"))]), 1)
       assert.deepStrictEqual(yield* partitions.defaultRows, { ticks: 0, market_candles: 0 })
       assert.deepStrictEqual(yield* sql`select count(*)::int as n from ticks_20330601`, [{ n: 1 }])
     })
@@ -86,7 +86,7 @@ layer(Partitions.layer.pipe(Layer.provideMerge(TestDatabase.layer)))("Partitions
   it.effect("several processes at once make one partition", () =>
     Effect.gen(function* () {
       const day = Partitions.dayOf(millis("2034-01-01T00:00:00Z"))
-      const ensure = Partitions.use((partitions) => partitions.ensureTickDays([day])).pipe(
+      const ensure = Partitions.use((partitions) => partitions.ensureDays("ticks", [day])).pipe(
         Effect.provide(Layer.fresh(Partitions.layer))
       )
       const made = yield* Effect.all([ensure, ensure, ensure, ensure], { concurrency: "unbounded" })
@@ -102,9 +102,11 @@ layer(Partitions.layer.pipe(Layer.provideMerge(TestDatabase.layer)))("Partitions
       const partitions = yield* Partitions
       const sql = yield* PgClient.PgClient
       const days = [Partitions.dayOf(millis("2035-01-01T00:00:00Z"))]
-      yield* partitions.ensureTickDays(days).pipe(Effect.andThen(Effect.fail("no")), sql.withTransaction, Effect.ignore)
-      assert.strictEqual(yield* partitions.ensureTickDays(days), 1)
-      assert.strictEqual(yield* partitions.ensureTickDays(days), 0)
+      yield* partitions
+        .ensureDays("ticks", days)
+        .pipe(Effect.andThen(Effect.fail("no")), sql.withTransaction, Effect.ignore)
+      assert.strictEqual(yield* partitions.ensureDays("ticks", days), 1)
+      assert.strictEqual(yield* partitions.ensureDays("ticks", days), 0)
     })
   )
 })
