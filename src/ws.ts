@@ -17,6 +17,7 @@ import { CaptureLedger } from "./store/CaptureLedger.ts"
 import { Catalog } from "./store/Catalog.ts"
 import { Database } from "./store/Database.ts"
 import { LifecycleEvents } from "./store/LifecycleEvents.ts"
+import { MarketKeys } from "./store/MarketKeys.ts"
 import { Migrations } from "./store/Migrations.ts"
 import { Partitions } from "./store/Partitions.ts"
 import { SchemaCheck } from "./store/SchemaCheck.ts"
@@ -29,7 +30,7 @@ const Store = Layer.mergeAll(
   CaptureLedger.layer,
   LifecycleEvents.layer,
   Partitions.layer,
-  Ticks.layer,
+  Ticks.layer.pipe(Layer.provideMerge(MarketKeys.layer)),
   LifecycleFilter.layer.pipe(Layer.provideMerge(Catalog.layer))
 ).pipe(Layer.provideMerge(SchemaCheck.pipe(Layer.provide(Migrations.layer))))
 

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
@@ -19,13 +20,15 @@ import { ActiveMarkets } from "../store/ActiveMarkets.ts"
 import { CaptureLedger } from "../store/CaptureLedger.ts"
 import { Catalog } from "../store/Catalog.ts"
 import { LifecycleEvents } from "../store/LifecycleEvents.ts"
+import { MarketKeys } from "../store/MarketKeys.ts"
 import { Partitions } from "../store/Partitions.ts"
 import { isData, sqlState } from "../store/SqlState.ts"
-import { type StoredTick, Ticks } from "../store/Ticks.ts"
-import { type CaptureItem, type FeedState, interpret } from "./CaptureItem.ts"
+import { Ticks } from "../store/Ticks.ts"
+import { CaptureBatch, type GapChange, type Reading } from "./CaptureBatch.ts"
+import { FeedState } from "./FeedState.ts"
 import * as IngestConfig from "./IngestConfig.ts"
 import { Journal } from "./Journal.ts"
-import type { JournalPosition } from "./JournalRecord.ts"
+import type { JournalPosition, JournalRecord } from "./JournalRecord.ts"
 import { LifecycleFilter } from "./LifecycleFilter.ts"
 import { untilDatabaseAnswers } from "./Retry.ts"
 
@@ -45,6 +48,10 @@ const quarantined = Metric.counter("frames_quarantined", {
   description: "Frames that could not be decoded or stored",
   incremental: true
 })
+const repeated = Metric.counter("frames_repeated", {
+  description: "Frames left out because their sequence number was heard before",
+  incremental: true
+})
 const storeLag = Metric.histogram("receive_to_commit_seconds", {
   description: "From the socket to the committed row",
   boundaries: [0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10, 30, 60, 300]
@@ -56,14 +63,10 @@ const exchangeLag = Metric.histogram("exchange_to_receive_seconds", {
 const backlog = Metric.gauge("journal_backlog_bytes", { description: "Journal bytes of this segment not stored yet" })
 
 /** A stamp further off is a fault of the stamp: its row stays in the default partition, which maintenance reports. */
-const plausibleMillis = 40 * 86_400_000
+const plausibleDays = 40
 
-const plausibleDays = (rows: ReadonlyArray<StoredTick>, nowMillis: number): ReadonlySet<number> =>
-  new Set(
-    rows.flatMap(({ exchangeMillis }) =>
-      Math.abs(exchangeMillis - nowMillis) < plausibleMillis ? [Partitions.dayOf(exchangeMillis)] : []
-    )
-  )
+/** Observations of a lag that one batch gives to its histogram at most, evenly taken. */
+const lagSamples = 200
 
 /** How long a stopping process goes on storing; what is left waits in the journal. */
 const drainLimit = "6 seconds"
@@ -71,10 +74,23 @@ const drainLimit = "6 seconds"
 /** Readers are told of new ticks this often at most. */
 const notifyMillis = 250
 
+/** Records that were read, and what they mean: `after` is the state past them, `before` the one they were read from. */
+interface Prepared {
+  readonly records: ReadonlyArray<JournalRecord>
+  /** The stored position that this goes on from. */
+  readonly from: JournalPosition
+  /** Where the first record begins: not at `from` when that is the end of a segment. */
+  readonly start: JournalPosition
+  readonly to: JournalPosition
+  readonly before: FeedState
+  readonly after: FeedState
+  readonly batch: CaptureBatch
+}
+
 /**
  * Follows the journal into the database. The rows of a batch and the journal's new position commit together, so every frame is
  * stored exactly once, however often this process dies. A batch the database refuses for its values is split until the
- * refused frame stands alone and goes to quarantine.
+ * refused frame stands alone and goes to quarantine. While the database stores one batch, the next one is read.
  */
 export const CaptureWriter = (shard: string) =>
   Layer.effectDiscard(
@@ -82,6 +98,7 @@ export const CaptureWriter = (shard: string) =>
       const sql = yield* SqlClient.SqlClient
       const journal = yield* Journal
       const ledger = yield* CaptureLedger
+      const keys = yield* MarketKeys
       const ticks = yield* Ticks
       const catalog = yield* Catalog
       const active = yield* ActiveMarkets
@@ -94,7 +111,6 @@ export const CaptureWriter = (shard: string) =>
       const health = yield* Health
       const { journalKeepHours, periods, writerBatch } = yield* Setting.read(IngestConfig.capture)
       const wanted = periods.map((period) => normalize(period) ?? period)
-      const decode = (raw: string, receivedMillis: number) => decodeFrame(raw, receivedMillis, drift.unknown)
       const progress = {
         committedAt: yield* Clock.currentTimeMillis,
         backlogBytes: 0,
@@ -102,54 +118,92 @@ export const CaptureWriter = (shard: string) =>
         unnotified: 0,
         position: { segment: 0, offset: 0 }
       }
+      const reading: Reading = {
+        decode: (raw, receivedMillis) => decodeFrame(raw, receivedMillis, drift.unknown),
+        fromWall: time.fromWall,
+        isRepeat: () => false
+      }
 
       const resume = Effect.gen(function* () {
         const stored = yield* ledger.position(journal.id)
-        const lastAlive = yield* ledger.lastReceived(shard)
-        const position = Option.isSome(stored) ? stored.value : yield* journal.oldest
-        if (Option.isNone(stored)) {
-          const made = yield* ledger.advance({
-            journal: journal.id,
-            shard,
-            from: undefined,
-            to: position,
-            frames: 0,
-            lastReceivedMillis: undefined
-          })
-          if (!made) return yield* new JournalTaken({ journal: journal.id })
+        if (Option.isSome(stored)) {
+          const { offset, segment, state } = stored.value
+          return { position: { segment, offset }, state: FeedState.fromStored(state) ?? (yield* unknownState) }
         }
-        return { position, lastAliveMillis: Option.getOrUndefined(lastAlive) }
+        const position = yield* journal.oldest
+        const state = yield* unknownState
+        const made = yield* ledger.advance({
+          journal: journal.id,
+          shard,
+          from: undefined,
+          to: position,
+          frames: 0,
+          lastReceivedMillis: undefined,
+          state
+        })
+        if (!made) return yield* new JournalTaken({ journal: journal.id })
+        return { position, state }
       })
+      const unknownState = Effect.map(ledger.lastReceived(shard), (lastAlive) =>
+        FeedState.initial(Option.getOrUndefined(lastAlive))
+      )
 
-      const write = Effect.fnUntraced(function* (
-        items: ReadonlyArray<CaptureItem>,
+      const prepare = (
+        records: ReadonlyArray<JournalRecord>,
         from: JournalPosition,
-        attempt: number
-      ) {
-        const last = items.at(-1)!
-        const rows = items.flatMap(({ tick }) => tick ?? [])
-        const refused = items.flatMap(({ quarantined }) => quarantined ?? [])
-        const lifecycle = yield* lifecycleFilter.select(items.flatMap(({ lifecycle }) => lifecycle ?? []))
+        start: JournalPosition,
+        before: FeedState
+      ): Prepared => {
+        const batch = new CaptureBatch()
+        const after = before.clone()
+        let at = start
+        for (const record of records) {
+          batch.read(record, at, after, reading)
+          at = record.end
+        }
+        return { records, from, start, to: at, before, after, batch }
+      }
+
+      const change = (gap: GapChange) => {
+        const share = { shard, slots: gap.slots }
+        switch (gap._tag) {
+          case "LinkLost":
+            return ledger.openLinkGap({ ...gap, share, journal: journal.id })
+          case "LinkLive":
+            return ledger.closeLinkGap(share, gap.atMillis)
+          case "FramesMissing":
+            return ledger.recordGaps([{ ...gap, share, cause: "sequence", journal: journal.id }])
+        }
+      }
+
+      const write = Effect.fnUntraced(function* ({ after, batch, from, to }: Prepared, attempt: number) {
+        const lifecycle = yield* lifecycleFilter.select(batch.lifecycle)
         const now = yield* Clock.currentTimeMillis
-        const notify = progress.unnotified + rows.length > 0 && now - progress.notifiedAt >= notifyMillis
-        yield* ticks.register(new Set(rows.map((row) => row.ticker)))
-        yield* partitions.ensureDays("ticks", plausibleDays(rows, time.fromWall(now)))
+        const rows = batch.ticks.length
+        const notify = progress.unnotified + rows > 0 && now - progress.notifiedAt >= notifyMillis
+        yield* keys.register(new Set(batch.ticks.latest.keys()))
+        const today = Partitions.dayOf(time.fromWall(now))
+        yield* partitions.ensureDays(
+          "ticks",
+          [...batch.ticks.days].filter((day) => Math.abs(day - today) < plausibleDays)
+        )
         yield* Effect.gen(function* () {
           const moved = yield* ledger.advance({
             journal: journal.id,
             shard,
             from,
-            to: last.end,
-            frames: items.reduce((sum, { frames }) => sum + frames, 0),
-            lastReceivedMillis: last.lastAliveMillis
+            to,
+            frames: batch.frames,
+            lastReceivedMillis: after.lastAliveMillis,
+            state: after
           })
           if (!moved) {
             const stored = Option.getOrUndefined(yield* ledger.position(journal.id))
             // The commit before this attempt went through, only its answer was lost.
-            if (attempt > 0 && stored?.segment === last.end.segment && stored.offset === last.end.offset) return
+            if (attempt > 0 && stored?.segment === to.segment && stored.offset === to.offset) return
             return yield* new JournalTaken({ journal: journal.id })
           }
-          yield* ticks.insert(rows)
+          yield* ticks.insert(batch.ticks)
           yield* lifecycleEvents.insert(lifecycle.messages)
           yield* catalog.saveEvents(lifecycle.events)
           const changed = yield* catalog.saveMarkets(lifecycle.markets, fromMillis(now))
@@ -157,95 +211,87 @@ export const CaptureWriter = (shard: string) =>
             yield* active.refresh(wanted, yield* time.now)
             yield* sql`select pg_notify('markets_changed', ${JSON.stringify({ changed })})`
           }
-          yield* Effect.forEach(
-            items.flatMap(({ gap }) => gap ?? []),
-            (gap) =>
-              gap._tag === "Open"
-                ? ledger.openGap(shard, gap.atMillis, gap.cause, gap.detail)
-                : ledger.closeGap(shard, gap.atMillis),
-            { discard: true }
-          )
-          yield* ledger.quarantine(journal.id, refused)
+          yield* Effect.forEach(batch.gaps, change, { discard: true })
+          yield* ledger.quarantine(journal.id, batch.quarantined)
           if (notify)
-            yield* sql`select pg_notify('ticks_stored', ${JSON.stringify({ ticks: progress.unnotified + rows.length })})`
+            yield* sql`select pg_notify('ticks_stored', ${JSON.stringify({ ticks: progress.unnotified + rows })})`
         }).pipe(sql.withTransaction)
         yield* lifecycle.settle
-        yield* Effect.gen(function* () {
-          progress.unnotified = notify ? 0 : progress.unnotified + rows.length
-          if (notify) progress.notifiedAt = now
-          const committedAt = yield* Clock.currentTimeMillis
-          progress.committedAt = committedAt
-          yield* Metric.update(ticksStored, rows.length)
-          yield* Metric.update(lifecycleStored, lifecycle.messages.length)
-          yield* Metric.update(quarantined, refused.length)
-          for (const item of items) {
-            if (item.tick === undefined) continue
-            yield* Metric.update(storeLag, (committedAt - item.receivedMillis) / 1000)
-            yield* Metric.update(exchangeLag, (item.tick.receivedMillis - item.tick.exchangeMillis) / 1000)
-          }
-        })
+        progress.unnotified = notify ? 0 : progress.unnotified + rows
+        if (notify) progress.notifiedAt = now
+        yield* Metric.update(ticksStored, rows)
+        yield* Metric.update(lifecycleStored, lifecycle.messages.length)
+        yield* Metric.update(quarantined, batch.quarantined.length)
+        yield* Metric.update(repeated, batch.repeated)
       })
 
-      const commit = (
-        items: ReadonlyArray<CaptureItem>,
-        from: JournalPosition
-      ): Effect.Effect<void, Effect.Error<ReturnType<typeof write>>> => {
+      const measure = Effect.fnUntraced(function* ({ batch, records }: Prepared) {
+        const committedAt = yield* Clock.currentTimeMillis
+        progress.committedAt = committedAt
+        const step = Math.max(1, Math.ceil(records.length / lagSamples))
+        for (let index = 0; index < records.length; index += step) {
+          const record = records[index]!
+          if (record.kind === "frame") yield* Metric.update(storeLag, (committedAt - record.receivedMillis) / 1000)
+        }
+        for (const tick of batch.ticks.latest.values())
+          yield* Metric.update(exchangeLag, (tick.receivedMillis - tick.exchangeMillis) / 1000)
+      })
+
+      const commit = (prepared: Prepared): Effect.Effect<void, Effect.Error<ReturnType<typeof write>>> => {
         let attempts = 0
-        return untilDatabaseAnswers(Effect.suspend(() => write(items, from, attempts++))).pipe(
+        return untilDatabaseAnswers(Effect.suspend(() => write(prepared, attempts++))).pipe(
           Effect.catch((error) => {
             if (!isSqlError(error) || !isData(error)) return Effect.fail(error)
-            const only = items[0]!
-            if (items.length > 1) {
-              const middle = Math.floor(items.length / 2)
-              const head = items.slice(0, middle)
-              return Effect.andThen(commit(head, from), commit(items.slice(middle), head.at(-1)!.end))
-            }
-            if (only.raw === undefined || only.quarantined !== undefined) return Effect.fail(error)
-            const cause = `the database refuses it (${sqlState(error) ?? error.reason._tag})`
-            return Effect.andThen(
-              Effect.logError("frame refused by the database, quarantined", { cause, ...from }),
-              commit(
-                [
-                  {
-                    ...only,
-                    tick: undefined,
-                    lifecycle: undefined,
-                    quarantined: { receivedMillis: time.fromWall(only.receivedMillis), ...from, cause, raw: only.raw }
-                  }
-                ],
-                from
+            const { before, from, records, start } = prepared
+            if (records.length > 1) {
+              const middle = Math.floor(records.length / 2)
+              const head = prepare(records.slice(0, middle), from, start, before)
+              return Effect.andThen(
+                commit(head),
+                Effect.suspend(() => commit(prepare(records.slice(middle), head.to, head.to, head.after)))
               )
+            }
+            if (prepared.batch.frames === 0 || prepared.batch.quarantined.length > 0) return Effect.fail(error)
+            const cause = `the database refuses it (${sqlState(error) ?? error.reason._tag})`
+            const batch = new CaptureBatch()
+            const after = before.clone()
+            batch.refuse(records[0]!, start, after, reading, cause)
+            return Effect.andThen(
+              Effect.logError("frame refused by the database, quarantined", { cause, ...start }),
+              commit({ ...prepared, after, batch })
             )
           })
         )
       }
 
-      const follow = Effect.gen(function* () {
-        const start = yield* untilDatabaseAnswers(resume)
-        let position: JournalPosition = start.position
-        progress.position = position
-        let state: FeedState = { lastAliveMillis: start.lastAliveMillis }
-        let retiredSegment = position.segment
+      const read = Effect.fnUntraced(function* (
+        start: { readonly position: JournalPosition; readonly state: FeedState },
+        ready: Queue.Queue<Prepared>
+      ) {
+        let { position, state } = start
         while (true) {
           const { next, records } = yield* journal.read(position, writerBatch)
           if (records.length === 0) {
-            progress.backlogBytes = 0
-            yield* Metric.update(backlog, 0)
             yield* journal.appended
             continue
           }
-          const items: Array<CaptureItem> = []
-          let at =
-            records[0]!.end.segment === position.segment ? position : { segment: records[0]!.end.segment, offset: 0 }
-          for (const record of records) {
-            const read = interpret(record, at, state, decode, time.fromWall)
-            items.push(read.item)
-            state = read.state
-            at = record.end
-          }
-          yield* commit(items, position)
+          const { segment } = records[0]!.end
+          const begin = segment === position.segment ? position : { segment, offset: 0 }
+          const prepared = prepare(records, position, begin, state)
+          yield* Queue.offer(ready, prepared)
           position = next
-          progress.position = next
+          state = prepared.after
+        }
+      })
+
+      const store = Effect.fnUntraced(function* (ready: Queue.Queue<Prepared>) {
+        let retiredSegment = progress.position.segment
+        while (true) {
+          const prepared = yield* Queue.take(ready)
+          yield* commit(prepared)
+          yield* measure(prepared)
+          const position = prepared.to
+          progress.position = position
           const end = yield* journal.end
           progress.backlogBytes = end.segment === position.segment ? end.offset - position.offset : end.offset
           yield* Metric.update(backlog, progress.backlogBytes)
@@ -254,6 +300,13 @@ export const CaptureWriter = (shard: string) =>
             yield* journal.retire(position, (yield* Clock.currentTimeMillis) - journalKeepHours * 3_600_000)
           }
         }
+      })
+
+      const follow = Effect.gen(function* () {
+        const start = yield* untilDatabaseAnswers(resume)
+        progress.position = start.position
+        const ready = yield* Queue.bounded<Prepared>(1)
+        return yield* Effect.raceFirst(read(start, ready), store(ready))
       })
 
       yield* health.register(

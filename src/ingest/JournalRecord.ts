@@ -2,11 +2,21 @@ import { crc32 } from "node:zlib"
 
 /**
  * What one journal record says. Frames are kept as received; a `snapshot` is the first frame of a market that its subscription
- * asked for. The others tell the life of the link, so that gaps are found
- * from the journal alone: the process `started` or is `stopping`, the link is `live` (subscriptions acknowledged), still
- * `alive` (the server's ping), or `closed`.
+ * asked for. The others (`JournalMark`) tell the life of the link, so that gaps are found from the journal alone: the process
+ * `started` or is `stopping`; a connection was `opened`, is `live` (subscriptions acknowledged), still `alive` (the server's ping),
+ * or `closed`; a part of the markets was `handed` to another process.
  */
-export const kinds = ["frame", "started", "live", "alive", "closed", "stopping", "snapshot"] as const
+export const kinds = [
+  "frame",
+  "started",
+  "live",
+  "alive",
+  "closed",
+  "stopping",
+  "snapshot",
+  "opened",
+  "handed"
+] as const
 export type JournalKind = (typeof kinds)[number]
 
 /** `receivedMillis` is our wall clock, `monotonicMillis` never runs backwards within one process. */

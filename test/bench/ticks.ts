@@ -15,15 +15,18 @@ import * as Programs from "../support/Programs.ts"
 
 /*
  * Method. The programs of dist/, each a process of its own: a real PostgreSQL 18 (fsync on), the simulated exchange sending `rate`
- * ticker frames a second through a real socket, rest, and ws. After a warm-up, rows are counted for `seconds`. Then the very rows that
- * were recorded are written by one server-side COPY into a table of the same shape and index, and the two rates are compared. All of it
- * shares this machine's cores.
+ * ticker frames a second through a real socket, rest, and ws. After a warm-up, stored rows are counted for `seconds`; `backlogGrowth`
+ * is what was received in that time and not stored: a rate is sustained when it is about 0. Then the table is emptied and the very rows
+ * that were recorded are written back into it by one COPY of text, alone on the machine, and the two rates are compared. Everything shares
+ * this machine's cores.
  */
 
 interface Options {
   readonly rate: number
   readonly seconds: number
   readonly json: boolean
+  /** Where ws leaves a CPU profile when it ends. */
+  readonly profile: string | undefined
 }
 
 const option = (args: ReadonlyArray<string>, name: string, fallback: number) => {
@@ -60,7 +63,7 @@ const quantile = (before: string, after: string, metric: string, q: number): num
   return Math.round(lower * 1000)
 }
 
-const bench = Effect.fn("bench.ticks")(function* ({ json, rate, seconds }: Options) {
+const bench = Effect.fn("bench.ticks")(function* ({ json, profile, rate, seconds }: Options) {
   const home = yield* Effect.acquireRelease(
     Effect.sync(() => {
       const made = fs.mkdtempSync(path.join(os.tmpdir(), "bench-"))
@@ -96,7 +99,12 @@ const bench = Effect.fn("bench.ticks")(function* ({ json, rate, seconds }: Optio
       yield* Programs.run("migrator", env)
       yield* Programs.running("rest", env)
       yield* Effect.sleep("5 seconds")
-      const ws = yield* Programs.running("ws", { ...env, SERVICE_HEALTH_PORT: String(healthPort) })
+      const ws = yield* Programs.running(
+        "ws",
+        { ...env, SERVICE_HEALTH_PORT: String(healthPort) },
+        [],
+        profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`]
+      )
       yield* Effect.sleep("10 seconds")
       const scrape = Effect.flatMap(http.get(`http://127.0.0.1:${healthPort}/metrics`), ({ text }) => text)
       const stored = sql<{ n: number }>`select coalesce(sum(frames), 0)::float8 as n from journal_positions`.pipe(
@@ -123,11 +131,11 @@ const bench = Effect.fn("bench.ticks")(function* ({ json, rate, seconds }: Optio
         from ticks`
       const file = path.join(path.dirname(home), `${path.basename(home)}-rows.copy`)
       yield* Effect.addFinalizer(() => Effect.sync(() => fs.rmSync(file, { force: true })))
-      yield* sql.unsafe(`copy (select * from ticks) to '${file}' (format binary)`)
-      yield* sql.unsafe("create table ticks_copied (like ticks including defaults)")
-      yield* sql.unsafe("create index on ticks_copied (market_id, ts)")
+      yield* sql.unsafe(`copy (select * from ticks) to '${file}'`)
+      yield* sql.unsafe("truncate ticks")
+      yield* sql.unsafe("checkpoint")
       const copyBegan = yield* Clock.currentTimeMillis
-      yield* sql.unsafe(`copy ticks_copied from '${file}' (format binary)`)
+      yield* sql.unsafe(`copy ticks from '${file}'`)
       const copyMillis = (yield* Clock.currentTimeMillis) - copyBegan
       const count = total?.n ?? 0
       const copyRowsPerSecond = Math.round((count * 1000) / Math.max(1, copyMillis))
@@ -156,5 +164,6 @@ export const main = (args: ReadonlyArray<string>): void =>
   bench({
     rate: option(args, "rate", 60_000),
     seconds: option(args, "for", 60),
-    json: args.includes("--json")
+    json: args.includes("--json"),
+    profile: args.find((arg) => arg.startsWith("--profile="))?.slice("--profile=".length)
   }).pipe(Effect.scoped, Effect.provide(NodeHttpClient.layerNodeHttp), NodeRuntime.runMain)

@@ -122,7 +122,7 @@ describe("CaptureWriter", () => {
         [40, created("M-1", "KXBTCD-1", start, 1, { rules_primary: "a \u0000 b" })],
         [41, created("N\u0000", "KXBTCD-1", start, 1)],
         [42, created("M-2", "KXBTCD-\u0000", start, 1)],
-        [55, created("M-3", "KXBTCD-1", start, 1).replace('"seq":1', '"seq":1,"sid":3000000000')]
+        [55, created("M-3", "KXBTCD-1", start, 1).replace('"sid":2', '"sid":3000000000')]
       ])
       const wanted = new Set(Array.from({ length: 60 }, (_, n) => n).filter((n) => !refused.has(n)))
       yield* append(

@@ -30,7 +30,6 @@ export const lifecycle = (ticker: string, kind: string, fields: Readonly<Record<
   JSON.stringify({
     type: "market_lifecycle_v2",
     sid: 2,
-    seq: 1,
     msg: { market_ticker: ticker, event_type: kind, ...fields }
   })
 
@@ -51,7 +50,6 @@ export const eventLifecycle = (eventTicker: string, fields: Readonly<Record<stri
   JSON.stringify({
     type: "event_lifecycle",
     sid: 2,
-    seq: 1,
     msg: { event_ticker: eventTicker, title: `Event ${eventTicker}`, ...fields }
   })
 

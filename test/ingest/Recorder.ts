@@ -20,6 +20,7 @@ import { ActiveMarkets } from "../../src/store/ActiveMarkets.ts"
 import { CaptureLedger } from "../../src/store/CaptureLedger.ts"
 import { Catalog } from "../../src/store/Catalog.ts"
 import { LifecycleEvents } from "../../src/store/LifecycleEvents.ts"
+import { MarketKeys } from "../../src/store/MarketKeys.ts"
 import { Partitions } from "../../src/store/Partitions.ts"
 import { Ticks } from "../../src/store/Ticks.ts"
 
@@ -42,7 +43,7 @@ const role = Layer.suspend(() =>
         CaptureLedger.layer,
         LifecycleEvents.layer,
         Partitions.layer,
-        Ticks.layer,
+        Ticks.layer.pipe(Layer.provideMerge(MarketKeys.layer)),
         LifecycleFilter.layer.pipe(Layer.provideMerge(Catalog.layer))
       )
     ),

@@ -5,6 +5,8 @@ import * as Layer from "effect/Layer"
 import type { Decimal } from "../../src/market/Decimal.ts"
 import { fromMillis } from "../../src/market/Timestamp.ts"
 import { Catalog } from "../../src/store/Catalog.ts"
+import { MarketKeys } from "../../src/store/MarketKeys.ts"
+import { TickBatch } from "../../src/store/TickBatch.ts"
 import { Ticks } from "../../src/store/Ticks.ts"
 import { TestDatabase } from "../support/Database.ts"
 
@@ -25,8 +27,7 @@ const tick = (ticker: string, offset: number, bid: string | undefined, ask: stri
   volume: decimal("0.00"),
   openInterest: decimal("10.50"),
   dollarVolume: undefined,
-  dollarOpenInterest: undefined,
-  provenance: "live" as const
+  dollarOpenInterest: undefined
 })
 
 const record = Effect.gen(function* () {
@@ -61,8 +62,10 @@ const record = Effect.gen(function* () {
     tick("L", 20, "0.0100", "0.0200"),
     tick("W", 20, "0.9000", "0.9100")
   ]
-  yield* ticks.register(new Set(rows.map(({ ticker }) => ticker)))
-  yield* ticks.insert(rows)
+  const batch = new TickBatch()
+  for (const row of rows) batch.add(row, "live")
+  yield* MarketKeys.use((keys) => keys.register(new Set(batch.tickers)))
+  yield* ticks.insert(batch)
   yield* sql`
     insert into market_candles (market_ticker, period_interval_minutes, start_period_ts, end_period_ts, open, high, low, close, volume)
     values ('A', 60, ${fromMillis(start + hour)}, ${fromMillis(start + 2 * hour)}, null, null, null, null, 0),
@@ -72,7 +75,7 @@ const record = Effect.gen(function* () {
 })
 
 const Recorded = Layer.effectDiscard(record).pipe(
-  Layer.provideMerge(Layer.mergeAll(Catalog.layer, Ticks.layer)),
+  Layer.provideMerge(Layer.mergeAll(Catalog.layer, Ticks.layer.pipe(Layer.provideMerge(MarketKeys.layer)))),
   Layer.provideMerge(TestDatabase.layer)
 )
 

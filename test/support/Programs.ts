@@ -12,8 +12,13 @@ export interface Ended {
 
 type Environment = Readonly<Record<string, string>>
 
-const start = (program: string, args: ReadonlyArray<string>, env: Environment): ChildProcess =>
-  spawn(process.execPath, [path.join(root, "dist", `${program}.js`), ...args], {
+const start = (
+  program: string,
+  args: ReadonlyArray<string>,
+  env: Environment,
+  nodeArgs: ReadonlyArray<string> = []
+): ChildProcess =>
+  spawn(process.execPath, [...nodeArgs, path.join(root, "dist", `${program}.js`), ...args], {
     cwd: root,
     // Only what a program needs from this machine: no setting of the developer leaks in.
     // @effect-diagnostics-next-line processEnv:off passed on to a child process
@@ -46,10 +51,15 @@ export interface Running {
 }
 
 /** Starts a program of `dist/`; killed when the scope closes, if it still runs. */
-export const running = (program: string, env: Environment, args: ReadonlyArray<string> = []) =>
+export const running = (
+  program: string,
+  env: Environment,
+  args: ReadonlyArray<string> = [],
+  nodeArgs: ReadonlyArray<string> = []
+) =>
   Effect.acquireRelease(
     Effect.sync(() => {
-      const child = start(program, args, env)
+      const child = start(program, args, env, nodeArgs)
       let stdout = ""
       let stderr = ""
       child.stderr?.on("data", (chunk) => {

@@ -1,0 +1,163 @@
+import type { Frame } from "../kalshi/SocketWire.ts"
+import type { Lifecycle } from "../market/Lifecycle.ts"
+import type { Tick } from "../market/Tick.ts"
+import type { ChannelGap, GapCause, QuarantinedFrame } from "../store/CaptureLedger.ts"
+import { TickBatch } from "../store/TickBatch.ts"
+import type { FeedState } from "./FeedState.ts"
+import { decodeMark } from "./JournalMark.ts"
+import type { JournalPosition, JournalRecord } from "./JournalRecord.ts"
+
+/** A change of the gap ledger. Instants are exchange time. `slots` absent: the whole shard. */
+export type GapChange =
+  | {
+      readonly _tag: "LinkLost"
+      readonly fromMillis: number
+      readonly cause: GapCause
+      readonly detail: string | undefined
+      readonly slots: ReadonlyArray<number> | undefined
+    }
+  | { readonly _tag: "LinkLive"; readonly atMillis: number; readonly slots: ReadonlyArray<number> | undefined }
+  | ({ readonly _tag: "FramesMissing"; readonly slots: ReadonlyArray<number> | undefined } & Pick<
+      ChannelGap,
+      "feed" | "fromMillis" | "toMillis" | "frames"
+    >)
+
+/** How frames are understood; the same for every frame of a process. */
+export interface Reading {
+  readonly decode: (raw: string, receivedMillis: number) => Frame
+  /** From our clock to the exchange's. */
+  readonly fromWall: (wallMillis: number) => number
+  /** True for a tick that need not be stored, being equal to the one before. Asked once for each tick, in order. */
+  readonly isRepeat: (record: JournalRecord, tick: Tick) => boolean
+}
+
+/** What a run of journal records means for the database: the rows of one transaction. */
+export class CaptureBatch {
+  frames = 0
+  readonly ticks = new TickBatch()
+  readonly lifecycle: Array<Lifecycle> = []
+  readonly gaps: Array<GapChange> = []
+  readonly quarantined: Array<QuarantinedFrame> = []
+  /** Frames whose sequence number was heard before, left out. */
+  repeated = 0
+
+  /**
+   * Takes one record in and moves the state past it. Each disconnect, shutdown and crash opens a gap at the last sign of life, and
+   * the next acknowledged subscription closes it.
+   */
+  read(record: JournalRecord, start: JournalPosition, state: FeedState, reading: Reading): void {
+    if (record.kind === "frame" || record.kind === "snapshot") this.#frame(record, start, state, reading)
+    else this.#mark(record, state, reading.fromWall(record.receivedMillis))
+  }
+
+  /** Puts the frame aside instead of reading it. Its sequence number counts all the same. */
+  refuse(record: JournalRecord, start: JournalPosition, state: FeedState, reading: Reading, cause: string): void {
+    const aside = new CaptureBatch()
+    aside.#frame(record, start, state, reading)
+    this.gaps.push(...aside.gaps)
+    this.frames += 1
+    this.#quarantine(record, start, reading.fromWall(record.receivedMillis), cause)
+  }
+
+  #quarantine(
+    record: JournalRecord,
+    { offset, segment }: JournalPosition,
+    receivedMillis: number,
+    cause: string
+  ): void {
+    this.quarantined.push({ receivedMillis, segment, offset, cause, raw: record.payload })
+  }
+
+  #frame(record: JournalRecord, start: JournalPosition, state: FeedState, reading: Reading): void {
+    const at = reading.fromWall(record.receivedMillis)
+    const frame = reading.decode(record.payload, at)
+    this.frames += 1
+    state.lastAliveMillis = at
+    switch (frame._tag) {
+      case "Ticker":
+        if (!reading.isRepeat(record, frame.tick))
+          this.ticks.add(frame.tick, record.kind === "snapshot" ? "snapshot" : "live")
+        return
+      case "Malformed":
+        this.#quarantine(record, start, at, frame.cause)
+        return
+      case "Subscribed":
+        state.subscribed(frame.sid, frame.channel, at)
+        return
+      case "MarketLifecycle":
+      case "EventLifecycle":
+        if (this.#isNew(frame, "market_lifecycle_v2", at, state)) this.lifecycle.push(frame)
+        return
+      case "Trade":
+        this.#isNew(frame, "trade", at, state)
+        return
+      case "OrderbookSnapshot":
+      case "OrderbookDelta":
+        this.#isNew(frame, "orderbook_delta", at, state)
+        return
+      case "Ok":
+      case "Unsubscribed":
+      case "ErrorReply":
+        if (frame.sid !== undefined) this.#isNew({ sid: frame.sid, seq: frame.seq }, "control", at, state)
+        return
+      case "Unknown":
+        return
+    }
+  }
+
+  /** Follows the sequence of the frame's subscription; false for a frame that was heard before. */
+  #isNew(
+    frame: { readonly sid: number; readonly seq: number | undefined },
+    channel: string,
+    at: number,
+    state: FeedState
+  ): boolean {
+    if (frame.seq === undefined) return true
+    const sequenced = state.sequence(frame.sid, frame.seq, channel, at)
+    if (sequenced._tag === "Missing")
+      this.gaps.push({
+        _tag: "FramesMissing",
+        feed: state.channelOf(frame.sid) ?? channel,
+        fromMillis: sequenced.sinceMillis,
+        toMillis: at,
+        frames: sequenced.frames,
+        slots: state.slots
+      })
+    if (sequenced._tag === "Repeated") this.repeated += 1
+    return sequenced._tag !== "Repeated"
+  }
+
+  #mark(record: JournalRecord, state: FeedState, at: number): void {
+    const mark = decodeMark(record.payload)
+    const lost = (cause: GapCause, fromMillis: number, slots: ReadonlyArray<number> | undefined) =>
+      this.gaps.push({ _tag: "LinkLost", fromMillis, cause, detail: mark.detail?.replaceAll("\u0000", ""), slots })
+    switch (record.kind) {
+      case "started":
+        if (state.lastAliveMillis !== undefined) lost("process_down", state.lastAliveMillis, state.slots)
+        return
+      case "opened":
+        state.opened(mark.connection ?? state.connection + 1)
+        return
+      case "live":
+        state.slots = mark.slots ?? state.slots
+        state.lastAliveMillis = at
+        this.gaps.push({ _tag: "LinkLive", atMillis: at, slots: state.slots })
+        return
+      case "alive":
+        state.lastAliveMillis = at
+        return
+      case "handed": {
+        const handed = new Set(mark.slots)
+        lost(mark.cause ?? "handover", at, mark.slots)
+        state.slots = state.slots?.filter((slot) => !handed.has(slot))
+        return
+      }
+      case "closed":
+        lost(mark.cause ?? "disconnect", state.lastAliveMillis ?? at, state.slots)
+        return
+      case "stopping":
+        lost("shutdown", state.lastAliveMillis ?? at, state.slots)
+        return
+    }
+  }
+}

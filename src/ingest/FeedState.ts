@@ -1,0 +1,91 @@
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+
+const Sequence = Schema.Struct({ channel: Schema.String, seq: Schema.Int, atMillis: Schema.Finite })
+
+const Stored = Schema.Struct({
+  lastAliveMillis: Schema.optionalKey(Schema.Finite),
+  connection: Schema.Int,
+  slots: Schema.optionalKey(Schema.Array(Schema.Int)),
+  sequences: Schema.Array(Schema.Tuple([Schema.Int, Sequence]))
+})
+
+const decodeStored = Schema.decodeUnknownOption(Stored)
+
+/** What became of a sequence number: the next one, one heard before, or one beyond `missing` others since `sinceMillis`. */
+export type Sequenced =
+  | { readonly _tag: "Next" }
+  | { readonly _tag: "Repeated" }
+  | { readonly _tag: "Missing"; readonly frames: number; readonly sinceMillis: number }
+
+const next: Sequenced = { _tag: "Next" }
+const repeated: Sequenced = { _tag: "Repeated" }
+
+/**
+ * What the frames so far say about the feed. It is stored with the journal's position, so that a reader that starts in the middle of
+ * a connection knows what one that came all the way would know. Instants are exchange time.
+ */
+export class FeedState {
+  /** The last sign of life; absent before the first. */
+  lastAliveMillis: number | undefined
+  connection: number
+  /** The slots this journal records; absent: its shard is no set of slots. */
+  slots: ReadonlyArray<number> | undefined
+  readonly #sequences: Map<number, typeof Sequence.Type>
+
+  private constructor(stored: typeof Stored.Type) {
+    this.lastAliveMillis = stored.lastAliveMillis
+    this.connection = stored.connection
+    this.slots = stored.slots
+    this.#sequences = new Map(stored.sequences)
+  }
+
+  static initial(lastAliveMillis: number | undefined): FeedState {
+    return new FeedState({
+      ...(lastAliveMillis === undefined ? {} : { lastAliveMillis }),
+      connection: 0,
+      sequences: []
+    })
+  }
+
+  static fromStored(stored: unknown): FeedState | undefined {
+    return Option.getOrUndefined(Option.map(decodeStored(stored), (state) => new FeedState(state)))
+  }
+
+  toJSON(): typeof Stored.Encoded {
+    return {
+      ...(this.lastAliveMillis === undefined ? {} : { lastAliveMillis: this.lastAliveMillis }),
+      ...(this.slots === undefined ? {} : { slots: this.slots }),
+      connection: this.connection,
+      sequences: [...this.#sequences]
+    }
+  }
+
+  clone(): FeedState {
+    return new FeedState(this.toJSON())
+  }
+
+  /** A connection numbers its subscriptions and their frames anew. */
+  opened(connection: number): void {
+    this.connection = connection
+    this.#sequences.clear()
+  }
+
+  subscribed(sid: number, channel: string, atMillis: number): void {
+    this.#sequences.set(sid, { channel, seq: 0, atMillis })
+  }
+
+  channelOf(sid: number): string | undefined {
+    return this.#sequences.get(sid)?.channel
+  }
+
+  /** Frames of one subscription are numbered without holes; a number that starts again at 1 is a new beginning. */
+  sequence(sid: number, seq: number, channel: string, atMillis: number): Sequenced {
+    const before = this.#sequences.get(sid)
+    const restarted = seq === 1 && before !== undefined && before.seq > 1
+    if (before !== undefined && seq <= before.seq && !restarted) return repeated
+    this.#sequences.set(sid, { channel: before?.channel ?? channel, seq, atMillis })
+    if (before === undefined || seq === before.seq + 1 || restarted) return next
+    return { _tag: "Missing", frames: seq - before.seq - 1, sinceMillis: before.atMillis }
+  }
+}
