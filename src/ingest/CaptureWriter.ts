@@ -71,6 +71,9 @@ const lagSamples = 200
 /** How long a stopping process goes on storing; what is left waits in the journal. */
 const drainLimit = "6 seconds"
 
+/** What arrives within this time after a quiet moment is stored together: a transaction costs more than many rows. */
+const linger = "20 millis"
+
 /** Readers are told of new ticks this often at most. */
 const notifyMillis = 250
 
@@ -273,6 +276,7 @@ export const CaptureWriter = (shard: string) =>
           const { next, records } = yield* journal.read(position, writerBatch)
           if (records.length === 0) {
             yield* journal.appended
+            yield* Effect.sleep(linger)
             continue
           }
           const { segment } = records[0]!.end
