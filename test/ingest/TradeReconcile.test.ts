@@ -247,6 +247,33 @@ describe("the reconciliation of trades", () => {
     )
   )
 
+  it.live("leaves no seam between windows when the exchange takes its bounds for exclusive", () =>
+    test(
+      Effect.gen(function* () {
+        const { listed, reconcile, storeLive, wire } = yield* scene()
+        wire.intercept = (route, answer) =>
+          isTrades(route)
+            ? Effect.map(answer, (body) => {
+                const page = body as { readonly trades: ReadonlyArray<{ readonly created_time: string }> }
+                const inner = page.trades.filter(({ created_time }) => {
+                  const at = Math.floor(Date.parse(created_time) / second)
+                  return at > Number(route.query?.["min_ts"]) && at < Number(route.query?.["max_ts"])
+                })
+                return { ...page, trades: inner }
+              })
+            : answer
+        yield* storeLive(listed.slice(-1))
+        yield* reconcile()
+        yield* caughtUp
+        assert.isAbove((yield* windows).length, 1)
+        assert.deepStrictEqual(
+          (yield* stored).map(({ id }) => id),
+          expected(listed, () => "").map(({ id }) => id)
+        )
+      }).pipe(Effect.scoped)
+    )
+  )
+
   it.live("goes on where it stopped", () =>
     test(
       Effect.gen(function* () {
