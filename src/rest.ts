@@ -3,6 +3,7 @@ import { AccountCheck } from "./ingest/AccountCheck.ts"
 import { Discovery } from "./ingest/Discovery.ts"
 import { Maintenance } from "./ingest/Maintenance.ts"
 import { MarketClock } from "./ingest/MarketClock.ts"
+import { TradeReconcile } from "./ingest/TradeReconcile.ts"
 import * as Venue from "./kalshi/Venue.ts"
 import * as Roles from "./local/Roles.ts"
 import { ExchangeTime } from "./runtime/ExchangeTime.ts"
@@ -13,14 +14,26 @@ import { ActiveMarkets } from "./store/ActiveMarkets.ts"
 import { Catalog } from "./store/Catalog.ts"
 import { Database } from "./store/Database.ts"
 import { IngestState } from "./store/IngestState.ts"
+import { MarketKeys } from "./store/MarketKeys.ts"
 import { Migrations } from "./store/Migrations.ts"
 import { Partitions } from "./store/Partitions.ts"
 import { SchemaCheck } from "./store/SchemaCheck.ts"
+import { Trades } from "./store/Trades.ts"
+import { TradeWindows } from "./store/TradeWindows.ts"
 
-const Loops = Layer.mergeAll(Discovery.pipe(Layer.provide(AccountCheck.layer)), MarketClock, Maintenance)
-const Store = Layer.mergeAll(Catalog.layer, ActiveMarkets.layer, IngestState.layer, Partitions.layer).pipe(
-  Layer.provideMerge(SchemaCheck.pipe(Layer.provide(Migrations.layer)))
+const Loops = Layer.mergeAll(
+  Layer.mergeAll(Discovery, TradeReconcile).pipe(Layer.provide(AccountCheck.layer)),
+  MarketClock,
+  Maintenance
 )
+const Store = Layer.mergeAll(
+  Catalog.layer,
+  ActiveMarkets.layer,
+  IngestState.layer,
+  Partitions.layer,
+  TradeWindows.layer,
+  Trades.layer.pipe(Layer.provideMerge(MarketKeys.layer))
+).pipe(Layer.provideMerge(SchemaCheck.pipe(Layer.provide(Migrations.layer))))
 
 runRoleProgram(
   "rest",

@@ -41,6 +41,21 @@ export const discovery = {
   )
 }
 
+export const tradeReconcile = {
+  tradeEverySeconds: Setting.numberOption(
+    "TRADE_RECONCILE_SECONDS",
+    "seconds between comparisons of the stored trades with the exchange's list, 0 for never; unset: 300 once trades are recorded live",
+    300,
+    { min: 0, max: 604_800 }
+  ),
+  tradeLagSeconds: Setting.number(
+    "TRADE_RECONCILE_LAG_SECONDS",
+    "trades younger than this many seconds wait for the next comparison: they may still be on their way",
+    60,
+    { min: 0, max: 86_400 }
+  )
+}
+
 export const capture = {
   ...strikePeriods,
   enable: Setting.boolean("KALSHI_WS_ENABLE", "0 turns the live stream off", true),

@@ -16,6 +16,7 @@ const sections: ReadonlyArray<readonly [title: string, settings: Group]> = [
   ["The exchange", kalshi],
   ["What is recorded", IngestConfig.strikePeriods],
   ["Discovery (rest)", IngestConfig.discovery],
+  ["Trades (rest)", IngestConfig.tradeReconcile],
   ["Live capture (ws)", IngestConfig.capture],
   ["Portal", portal],
   ["Every program", { ...Logging.settings, ...Health.settings, ...ExchangeTime.settings }]

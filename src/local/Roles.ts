@@ -21,6 +21,6 @@ const common: Group = {
 }
 
 /** Which settings each program reads. */
-export const rest: Group = { ...common, ...kalshi, ...IngestConfig.discovery }
+export const rest: Group = { ...common, ...kalshi, ...IngestConfig.discovery, ...IngestConfig.tradeReconcile }
 export const ws: Group = { ...common, ...kalshi, ...IngestConfig.capture }
 export const portal: Group = { ...common, ...portalSettings }

@@ -9,6 +9,10 @@ export type Timestamp = typeof Timestamp.Type
 /** Milliseconds since 1970, fractions of a millisecond dropped. */
 export const toMillis = (timestamp: Timestamp): number => Date.parse(timestamp)
 
+/** Microseconds beyond `toMillis`, 0 to 999. */
+export const microsBeyond = (timestamp: Timestamp): number =>
+  Number((/\.(\d+)Z$/.exec(timestamp)?.[1] ?? "").padEnd(6, "0").slice(3, 6))
+
 export const fromMillis = (millis: number): Timestamp =>
   // @effect-diagnostics-next-line globalDate:off pure conversion of a given instant
   new Date(millis).toISOString() as Timestamp

@@ -94,6 +94,14 @@ export const number = (
     options
   )
 
+/** A number within bounds; `undefined` when unset. */
+export const numberOption = (
+  name: string,
+  doc: string,
+  example: number,
+  bounds: { readonly min: number; readonly max: number }
+): Setting<number | undefined> => unsetable({ ...number(name, doc, example, bounds), shown: "" })
+
 /** `1`, `true`, `yes`, `on` or `0`, `false`, `no`, `off`. */
 export const boolean = (name: string, doc: string, fallback: boolean, options?: Options): Setting<boolean> =>
   make(

@@ -47,6 +47,20 @@ describe("a setting", () => {
     })
   )
 
+  it.effect("a number that may be unset", () =>
+    Effect.gen(function* () {
+      const setting = Setting.numberOption("X", "", 300, { min: 0, max: 600 })
+      yield* accepts(setting, [
+        ["0", 0],
+        ["1.5", 1.5],
+        ["", undefined]
+      ])
+      yield* refuses(setting, ["-1", "601", "never"])
+      assert.isUndefined(yield* read(setting, {}))
+      assert.strictEqual(setting.shown, "")
+    })
+  )
+
   it.effect("a number, fractions allowed", () =>
     Effect.gen(function* () {
       const setting = Setting.number("X", "", 2, { min: 0.1, max: 60 })

@@ -16,15 +16,17 @@ layer(Partitions.layer.pipe(Layer.provideMerge(TestDatabase.layer)))("Partitions
         insert into ticks (ts, received_at, market_id) values (${ts}, ${ts}, 1) returning tableoid::regclass::text as partition`
     ).pipe(Effect.map((rows) => rows[0]?.partition))
 
-  it.effect("makes five days and four months ahead, once", () =>
+  it.effect("makes five days of each table and four months of candles ahead, once", () =>
     Effect.gen(function* () {
       const partitions = yield* Partitions
       const sql = yield* PgClient.PgClient
       const now = millis("2031-01-31T23:59:59.999Z")
-      assert.strictEqual(yield* partitions.ahead(now), 9)
+      assert.strictEqual(yield* partitions.ahead(now), 14)
       assert.strictEqual(yield* partitions.ahead(now), 0)
       const made = yield* sql<{ readonly name: string }>`
         select relid::regclass::text as name from pg_partition_tree('ticks') where relid::regclass::text like 'ticks_2031%'
+        union all
+        select relid::regclass::text from pg_partition_tree('trades') where relid::regclass::text like 'trades_2031%'
         union all
         select relid::regclass::text from pg_partition_tree('market_candles')
         where isleaf and relid::regclass::text ~ '_(2030|2031)' order by name`
@@ -39,7 +41,12 @@ layer(Partitions.layer.pipe(Layer.provideMerge(TestDatabase.layer)))("Partitions
           "ticks_20310131",
           "ticks_20310201",
           "ticks_20310202",
-          "ticks_20310203"
+          "ticks_20310203",
+          "trades_20310130",
+          "trades_20310131",
+          "trades_20310201",
+          "trades_20310202",
+          "trades_20310203"
         ]
       )
     })
@@ -61,9 +68,9 @@ layer(Partitions.layer.pipe(Layer.provideMerge(TestDatabase.layer)))("Partitions
       const partitions = yield* Partitions
       const sql = yield* PgClient.PgClient
       assert.strictEqual(yield* storeTick("2033-06-01T10:00:00Z"), "ticks_default")
-      assert.deepStrictEqual(yield* partitions.defaultRows, { ticks: 1, market_candles: 0 })
+      assert.deepStrictEqual(yield* partitions.defaultRows, { ticks: 1, trades: 0, market_candles: 0 })
       assert.strictEqual(yield* partitions.ensureDays("ticks", [Partitions.dayOf(millis("2033-06-01T10:00:00Z"))]), 1)
-      assert.deepStrictEqual(yield* partitions.defaultRows, { ticks: 0, market_candles: 0 })
+      assert.deepStrictEqual(yield* partitions.defaultRows, { ticks: 0, trades: 0, market_candles: 0 })
       assert.deepStrictEqual(yield* sql`select count(*)::int as n from ticks_20330601`, [{ n: 1 }])
     })
   )
@@ -79,7 +86,22 @@ layer(Partitions.layer.pipe(Layer.provideMerge(TestDatabase.layer)))("Partitions
       yield* partitions.ensureCandleMonths([Partitions.monthOf(millis("2033-06-15T00:00:00Z"))])
       const refused = yield* Effect.flip(insert)
       assert.strictEqual(refused.reason._tag, "UniqueViolation")
-      assert.deepStrictEqual(yield* partitions.defaultRows, { ticks: 0, market_candles: 0 })
+      assert.deepStrictEqual(yield* partitions.defaultRows, { ticks: 0, trades: 0, market_candles: 0 })
+    })
+  )
+
+  it.effect("keeps trades unique within a day that was made from the default partition", () =>
+    Effect.gen(function* () {
+      const partitions = yield* Partitions
+      const sql = yield* PgClient.PgClient
+      const insert = sql`
+        insert into trades (ts, trade_id, market_id, count, yes_price_dollars, is_block_trade)
+        values ('2033-06-02T10:00:00Z', '00000000-0000-4000-8000-000000000001', 1, 1, 0.5, false)`
+      yield* insert
+      assert.strictEqual((yield* partitions.defaultRows).trades, 1)
+      yield* partitions.ensureDays("trades", [Partitions.dayOf(millis("2033-06-02T00:00:00Z"))])
+      assert.strictEqual((yield* Effect.flip(insert)).reason._tag, "UniqueViolation")
+      assert.strictEqual((yield* partitions.defaultRows).trades, 0)
     })
   )
 
