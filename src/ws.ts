@@ -22,6 +22,7 @@ import { Migrations } from "./store/Migrations.ts"
 import { Partitions } from "./store/Partitions.ts"
 import { SchemaCheck } from "./store/SchemaCheck.ts"
 import { Ticks } from "./store/Ticks.ts"
+import { Trades } from "./store/Trades.ts"
 
 const shard = "0"
 
@@ -30,13 +31,13 @@ const Store = Layer.mergeAll(
   CaptureLedger.layer,
   LifecycleEvents.layer,
   Partitions.layer,
-  Ticks.layer.pipe(Layer.provideMerge(MarketKeys.layer)),
+  Layer.mergeAll(Ticks.layer, Trades.layer).pipe(Layer.provideMerge(MarketKeys.layer)),
   LifecycleFilter.layer.pipe(Layer.provideMerge(Catalog.layer))
 ).pipe(Layer.provideMerge(SchemaCheck.pipe(Layer.provide(Migrations.layer))))
 
 const Capture = LiveCapture.pipe(
   Layer.provide([KalshiSocket.layer, MarketsChanged.layer]),
-  Layer.provideMerge(CaptureWriter(shard)),
+  Layer.provideMerge(CaptureWriter("event/12")),
   Layer.provide(JournalOfShard(shard))
 )
 

@@ -1,26 +1,27 @@
 import type { Frame } from "../kalshi/SocketWire.ts"
 import type { Lifecycle } from "../market/Lifecycle.ts"
 import type { Tick } from "../market/Tick.ts"
+import { toMillis } from "../market/Timestamp.ts"
 import type { ChannelGap, GapCause, QuarantinedFrame } from "../store/CaptureLedger.ts"
+import { Partitions } from "../store/Partitions.ts"
 import { TickBatch } from "../store/TickBatch.ts"
+import type { StoredTrade } from "../store/Trades.ts"
 import type { FeedState } from "./FeedState.ts"
 import { decodeMark } from "./JournalMark.ts"
 import type { JournalPosition, JournalRecord } from "./JournalRecord.ts"
 
-/** A change of the gap ledger. Instants are exchange time. `slots` absent: the whole shard. */
-export type GapChange =
+/** A change of the gap ledger. Instants are exchange time. */
+export type GapChange = { readonly slots: ReadonlyArray<number> } & (
   | {
       readonly _tag: "LinkLost"
       readonly fromMillis: number
       readonly cause: GapCause
       readonly detail: string | undefined
-      readonly slots: ReadonlyArray<number> | undefined
     }
-  | { readonly _tag: "LinkLive"; readonly atMillis: number; readonly slots: ReadonlyArray<number> | undefined }
-  | ({ readonly _tag: "FramesMissing"; readonly slots: ReadonlyArray<number> | undefined } & Pick<
-      ChannelGap,
-      "feed" | "fromMillis" | "toMillis" | "frames"
-    >)
+  | { readonly _tag: "LinkLive"; readonly atMillis: number }
+  | { readonly _tag: "AliveUntil"; readonly millis: number }
+  | ({ readonly _tag: "FramesMissing" } & Required<Pick<ChannelGap, "feed" | "fromMillis" | "toMillis" | "frames">>)
+)
 
 /** How frames are understood; the same for every frame of a process. */
 export interface Reading {
@@ -31,15 +32,28 @@ export interface Reading {
   readonly isRepeat: (record: JournalRecord, tick: Tick) => boolean
 }
 
+/** What a mark without slots means: one process had all markets. */
+const allSlots = Array.from({ length: 12 }, (_, slot) => slot)
+
 /** What a run of journal records means for the database: the rows of one transaction. */
 export class CaptureBatch {
   frames = 0
   readonly ticks = new TickBatch()
+  readonly trades: Array<StoredTrade> = []
   readonly lifecycle: Array<Lifecycle> = []
   readonly gaps: Array<GapChange> = []
   readonly quarantined: Array<QuarantinedFrame> = []
   /** Frames whose sequence number was heard before, left out. */
   repeated = 0
+
+  /** The markets of all rows. */
+  get tickers(): ReadonlySet<string> {
+    return new Set([...this.ticks.latest.keys(), ...this.trades.map(({ ticker }) => ticker)])
+  }
+
+  get tradeDays(): ReadonlySet<number> {
+    return new Set(this.trades.map(({ createdTime }) => Partitions.dayOf(toMillis(createdTime))))
+  }
 
   /**
    * Takes one record in and moves the state past it. Each disconnect, shutdown and crash opens a gap at the last sign of life, and
@@ -89,7 +103,8 @@ export class CaptureBatch {
         if (this.#isNew(frame, "market_lifecycle_v2", at, state)) this.lifecycle.push(frame)
         return
       case "Trade":
-        this.#isNew(frame, "trade", at, state)
+        if (this.#isNew(frame, "trade", at, state))
+          this.trades.push({ ...frame.trade, receivedMillis: at, provenance: "live" })
         return
       case "OrderbookSnapshot":
       case "OrderbookDelta":
@@ -129,17 +144,19 @@ export class CaptureBatch {
 
   #mark(record: JournalRecord, state: FeedState, at: number): void {
     const mark = decodeMark(record.payload)
-    const lost = (cause: GapCause, fromMillis: number, slots: ReadonlyArray<number> | undefined) =>
+    const lost = (cause: GapCause, fromMillis: number, slots: ReadonlyArray<number>) =>
       this.gaps.push({ _tag: "LinkLost", fromMillis, cause, detail: mark.detail?.replaceAll("\u0000", ""), slots })
     switch (record.kind) {
       case "started":
-        if (state.lastAliveMillis !== undefined) lost("process_down", state.lastAliveMillis, state.slots)
+        if (state.lastAliveMillis === undefined) return
+        this.gaps.push({ _tag: "AliveUntil", millis: state.lastAliveMillis, slots: state.slots })
+        lost("process_down", state.lastAliveMillis, state.slots)
         return
       case "opened":
         state.opened(mark.connection ?? state.connection + 1)
         return
       case "live":
-        state.slots = mark.slots ?? state.slots
+        state.slots = mark.slots ?? allSlots
         state.lastAliveMillis = at
         this.gaps.push({ _tag: "LinkLive", atMillis: at, slots: state.slots })
         return
@@ -148,8 +165,8 @@ export class CaptureBatch {
         return
       case "handed": {
         const handed = new Set(mark.slots)
-        lost(mark.cause ?? "handover", at, mark.slots)
-        state.slots = state.slots?.filter((slot) => !handed.has(slot))
+        lost(mark.cause ?? "handover", at, [...handed])
+        state.slots = state.slots.filter((slot) => !handed.has(slot))
         return
       }
       case "closed":

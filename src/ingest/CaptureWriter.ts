@@ -24,6 +24,7 @@ import { MarketKeys } from "../store/MarketKeys.ts"
 import { Partitions } from "../store/Partitions.ts"
 import { isData, sqlState } from "../store/SqlState.ts"
 import { Ticks } from "../store/Ticks.ts"
+import { Trades } from "../store/Trades.ts"
 import { CaptureBatch, type GapChange, type Reading } from "./CaptureBatch.ts"
 import { FeedState } from "./FeedState.ts"
 import * as IngestConfig from "./IngestConfig.ts"
@@ -40,6 +41,7 @@ export class JournalTaken extends Schema.TaggedError<JournalTaken>()("JournalTak
 }
 
 const ticksStored = Metric.counter("ticks_stored", { description: "Ticks committed", incremental: true })
+const tradesStored = Metric.counter("trades_stored", { description: "Trades of the feed committed", incremental: true })
 const lifecycleStored = Metric.counter("lifecycle_stored", {
   description: "Lifecycle messages committed",
   incremental: true
@@ -103,6 +105,7 @@ export const CaptureWriter = (shard: string) =>
       const ledger = yield* CaptureLedger
       const keys = yield* MarketKeys
       const ticks = yield* Ticks
+      const trades = yield* Trades
       const catalog = yield* Catalog
       const active = yield* ActiveMarkets
       const lifecycleEvents = yield* LifecycleEvents
@@ -131,10 +134,9 @@ export const CaptureWriter = (shard: string) =>
         const stored = yield* ledger.position(journal.id)
         if (Option.isSome(stored)) {
           const { offset, segment, state } = stored.value
-          return { position: { segment, offset }, state: FeedState.fromStored(state) ?? (yield* unknownState) }
+          return { position: { segment, offset }, state: FeedState.fromStored(state) ?? FeedState.initial }
         }
         const position = yield* journal.oldest
-        const state = yield* unknownState
         const made = yield* ledger.advance({
           journal: journal.id,
           shard,
@@ -142,14 +144,11 @@ export const CaptureWriter = (shard: string) =>
           to: position,
           frames: 0,
           lastReceivedMillis: undefined,
-          state
+          state: FeedState.initial
         })
         if (!made) return yield* new JournalTaken({ journal: journal.id })
-        return { position, state }
+        return { position, state: FeedState.initial }
       })
-      const unknownState = Effect.map(ledger.lastReceived(shard), (lastAlive) =>
-        FeedState.initial(Option.getOrUndefined(lastAlive))
-      )
 
       const prepare = (
         records: ReadonlyArray<JournalRecord>,
@@ -168,14 +167,16 @@ export const CaptureWriter = (shard: string) =>
       }
 
       const change = (gap: GapChange) => {
-        const share = { shard, slots: gap.slots }
+        const share = { shard, slots: gap.slots, journal: journal.id }
         switch (gap._tag) {
           case "LinkLost":
-            return ledger.openLinkGap({ ...gap, share, journal: journal.id })
+            return ledger.linkLost(share, gap.fromMillis, gap.cause, gap.detail)
           case "LinkLive":
-            return ledger.closeLinkGap(share, gap.atMillis)
+            return ledger.linkLive(share, gap.atMillis)
+          case "AliveUntil":
+            return ledger.aliveUntil(journal.id, gap.millis)
           case "FramesMissing":
-            return ledger.recordGaps([{ ...gap, share, cause: "sequence", journal: journal.id }])
+            return ledger.recordGaps([{ ...gap, share, cause: "sequence" }])
         }
       }
 
@@ -184,12 +185,11 @@ export const CaptureWriter = (shard: string) =>
         const now = yield* Clock.currentTimeMillis
         const rows = batch.ticks.length
         const notify = progress.unnotified + rows > 0 && now - progress.notifiedAt >= notifyMillis
-        yield* keys.register(new Set(batch.ticks.latest.keys()))
+        yield* keys.register(batch.tickers)
         const today = Partitions.dayOf(time.fromWall(now))
-        yield* partitions.ensureDays(
-          "ticks",
-          [...batch.ticks.days].filter((day) => Math.abs(day - today) < plausibleDays)
-        )
+        const plausible = (days: Iterable<number>) => [...days].filter((day) => Math.abs(day - today) < plausibleDays)
+        yield* partitions.ensureDays("ticks", plausible(batch.ticks.days))
+        yield* partitions.ensureDays("trades", plausible(batch.tradeDays))
         yield* Effect.gen(function* () {
           const moved = yield* ledger.advance({
             journal: journal.id,
@@ -207,6 +207,7 @@ export const CaptureWriter = (shard: string) =>
             return yield* new JournalTaken({ journal: journal.id })
           }
           yield* ticks.insert(batch.ticks)
+          yield* trades.insert(batch.trades)
           yield* lifecycleEvents.insert(lifecycle.messages)
           yield* catalog.saveEvents(lifecycle.events)
           const changed = yield* catalog.saveMarkets(lifecycle.markets, fromMillis(now))
@@ -223,6 +224,7 @@ export const CaptureWriter = (shard: string) =>
         progress.unnotified = notify ? 0 : progress.unnotified + rows
         if (notify) progress.notifiedAt = now
         yield* Metric.update(ticksStored, rows)
+        yield* Metric.update(tradesStored, batch.trades.length)
         yield* Metric.update(lifecycleStored, lifecycle.messages.length)
         yield* Metric.update(quarantined, batch.quarantined.length)
         yield* Metric.update(repeated, batch.repeated)

@@ -6,7 +6,7 @@ const Sequence = Schema.Struct({ channel: Schema.String, seq: Schema.Int, atMill
 const Stored = Schema.Struct({
   lastAliveMillis: Schema.optionalKey(Schema.Finite),
   connection: Schema.Int,
-  slots: Schema.optionalKey(Schema.Array(Schema.Int)),
+  slots: Schema.Array(Schema.Int),
   sequences: Schema.Array(Schema.Tuple([Schema.Int, Sequence]))
 })
 
@@ -29,8 +29,8 @@ export class FeedState {
   /** The last sign of life; absent before the first. */
   lastAliveMillis: number | undefined
   connection: number
-  /** The slots this journal records; absent: its shard is no set of slots. */
-  slots: ReadonlyArray<number> | undefined
+  /** The slots of markets this journal records. */
+  slots: ReadonlyArray<number>
   readonly #sequences: Map<number, typeof Sequence.Type>
 
   private constructor(stored: typeof Stored.Type) {
@@ -40,12 +40,8 @@ export class FeedState {
     this.#sequences = new Map(stored.sequences)
   }
 
-  static initial(lastAliveMillis: number | undefined): FeedState {
-    return new FeedState({
-      ...(lastAliveMillis === undefined ? {} : { lastAliveMillis }),
-      connection: 0,
-      sequences: []
-    })
+  static get initial(): FeedState {
+    return new FeedState({ connection: 0, slots: [], sequences: [] })
   }
 
   static fromStored(stored: unknown): FeedState | undefined {
@@ -55,8 +51,8 @@ export class FeedState {
   toJSON(): typeof Stored.Encoded {
     return {
       ...(this.lastAliveMillis === undefined ? {} : { lastAliveMillis: this.lastAliveMillis }),
-      ...(this.slots === undefined ? {} : { slots: this.slots }),
       connection: this.connection,
+      slots: this.slots,
       sequences: [...this.#sequences]
     }
   }

@@ -9,7 +9,7 @@ import { fromMillis } from "../market/Timestamp.ts"
 /**
  * Why a feed was not received: the link broke, fell silent, was cut by the exchange for being slow (`overflow`) or for its weekly
  * maintenance; the process was down, stopping, or handed its markets over; frames of a subscription are missing by their numbers
- * (`sequence`); the exchange refused to send some markets.
+ * (`sequence`); a market was left out because the connection was full or the exchange refused it.
  */
 export const gapCauses = [
   "disconnect",
@@ -20,21 +20,14 @@ export const gapCauses = [
   "shutdown",
   "handover",
   "sequence",
-  "refused"
+  "left_out"
 ] as const
 export type GapCause = (typeof gapCauses)[number]
 
-/** The markets a process records: a shard by its name, and its slots when it is made of slots. */
+/** Some of the slots into which markets are divided: `shard` says how, as `key/number of slots`. */
 export interface Share {
   readonly shard: string
-  readonly slots: ReadonlyArray<number> | undefined
-}
-
-export interface LinkGap {
-  readonly share: Share
-  readonly fromMillis: number
-  readonly cause: GapCause
-  readonly detail: string | undefined
+  readonly slots: ReadonlyArray<number>
   readonly journal: string
 }
 
@@ -48,7 +41,6 @@ export interface ChannelGap {
   readonly cause: GapCause
   readonly detail?: string
   readonly frames?: number
-  readonly journal: string
 }
 
 export interface StoredPosition {
@@ -79,8 +71,6 @@ export class CaptureLedger extends Context.Service<
   CaptureLedger,
   {
     position(journal: string): Effect.Effect<Option.Option<StoredPosition>, SqlError>
-    /** The last stored sign of life of a shard, in any journal. */
-    lastReceived(shard: string): Effect.Effect<Option.Option<number>, SqlError>
     /** False when the stored position is not `from`: somebody else has moved it. */
     advance(options: {
       readonly journal: string
@@ -92,10 +82,25 @@ export class CaptureLedger extends Context.Service<
       /** Anything JSON; what a reader needs to go on from `to`. */
       readonly state: unknown
     }): Effect.Effect<boolean, SqlError>
-    /** Opens a gap of all channels for the part of the share that has none open. */
-    openLinkGap(gap: LinkGap): Effect.Effect<void, SqlError>
-    /** Closes the link gaps of a share; what reaches beyond the share stays open. */
-    closeLinkGap(share: Share, toMillis: number): Effect.Effect<void, SqlError>
+    /** Opens a gap of all channels for those of the slots that have none open and that no other journal took over. */
+    linkLost(
+      share: Share,
+      fromMillis: number,
+      cause: GapCause,
+      detail: string | undefined
+    ): Effect.Effect<void, SqlError>
+    /** Closes the gaps of the slots; names the hole when another journal carried a slot before. */
+    linkLive(share: Share, atMillis: number): Effect.Effect<void, SqlError>
+    /** This journal holds signs of life until then: a gap that another process recorded for it began no earlier. */
+    aliveUntil(journal: string, millis: number): Effect.Effect<void, SqlError>
+    /** Which markets of a channel are not recorded though they should be; replaces what was said before. */
+    leftOut(
+      share: Share,
+      feed: string,
+      markets: ReadonlyArray<string>,
+      detail: string,
+      atMillis: number
+    ): Effect.Effect<void, SqlError>
     recordGaps(gaps: ReadonlyArray<ChannelGap>): Effect.Effect<void, SqlError>
     quarantine(journal: string, frames: ReadonlyArray<QuarantinedFrame>): Effect.Effect<void, SqlError>
   }
@@ -117,12 +122,6 @@ export class CaptureLedger extends Context.Service<
             )
           )
         ),
-        lastReceived: Effect.fn("CaptureLedger.lastReceived")((shard) =>
-          sql<{ at: Date | null }>`
-            select max(last_received_at) as at from journal_positions where shard = ${shard}`.pipe(
-            Effect.map((rows) => Option.map(Option.fromNullishOr(rows[0]?.at), (at) => at.getTime()))
-          )
-        ),
         advance: Effect.fnUntraced(function* ({ frames, from, journal, lastReceivedMillis, shard, state, to }) {
           const lastReceived = lastReceivedMillis === undefined ? null : fromMillis(lastReceivedMillis)
           const known = JSON.stringify(state)
@@ -140,14 +139,21 @@ export class CaptureLedger extends Context.Service<
                   where journal = ${journal} and segment = ${from.segment} and "offset" = ${from.offset} returning 1`
           return moved.length === 1
         }),
-        openLinkGap: Effect.fnUntraced(function* ({ cause, detail, fromMillis: since, journal, share }) {
+        linkLost: Effect.fnUntraced(function* ({ journal, shard, slots }, since, cause, detail) {
           yield* sql`
-            select open_link_gap(${share.shard}, ${share.slots ?? null}::smallint[], ${fromMillis(since)}::timestamptz, ${cause},
-              ${detail ?? null}, ${journal})`
+            select link_lost(${shard}, smallints(${slots}::int[]), ${journal}, ${fromMillis(since)}::timestamptz, ${cause},
+              ${detail ?? null})`
         }),
-        closeLinkGap: Effect.fnUntraced(function* (share, until) {
+        linkLive: Effect.fnUntraced(function* ({ journal, shard, slots }, at) {
           yield* sql`
-            select close_link_gap(${share.shard}, ${share.slots ?? null}::smallint[], ${fromMillis(until)}::timestamptz)`
+            select link_live(${shard}, smallints(${slots}::int[]), ${journal}, ${fromMillis(at)}::timestamptz)`
+        }),
+        aliveUntil: Effect.fnUntraced(function* (journal, millis) {
+          yield* sql`select narrow_gaps(${journal}, ${fromMillis(millis)}::timestamptz)`
+        }),
+        leftOut: Effect.fn("CaptureLedger.leftOut")(function* ({ journal, shard }, feed, markets, detail, at) {
+          yield* sql`
+            select set_left_out(${shard}, ${journal}, ${feed}, ${markets}::text[], ${detail}, ${fromMillis(at)}::timestamptz)`
         }),
         recordGaps: Effect.fnUntraced(function* (gaps) {
           if (gaps.length === 0) return
@@ -161,7 +167,7 @@ export class CaptureLedger extends Context.Service<
             cause: gap.cause,
             detail: gap.detail,
             frames_missing: gap.frames,
-            journal: gap.journal
+            journal: gap.share.journal
           }))
           yield* sql`
             insert into capture_gaps (feed, shard, slots, market_ticker, from_ts, to_ts, cause, detail, frames_missing, journal)

@@ -23,6 +23,7 @@ import { LifecycleEvents } from "../../src/store/LifecycleEvents.ts"
 import { MarketKeys } from "../../src/store/MarketKeys.ts"
 import { Partitions } from "../../src/store/Partitions.ts"
 import { Ticks } from "../../src/store/Ticks.ts"
+import { Trades } from "../../src/store/Trades.ts"
 
 export const settings = (variables: Readonly<Record<string, string>> = {}) =>
   ConfigProvider.layer(ConfigProvider.fromUnknown(variables))
@@ -36,14 +37,14 @@ export const journalOf = (at: string, segmentBytes = 20_000) =>
   Layer.fresh(Journal.layer({ directory: at, segmentBytes, syncMillis: 20 }))
 
 const role = Layer.suspend(() =>
-  CaptureWriter("0").pipe(
+  CaptureWriter("event/12").pipe(
     Layer.provide(
       Layer.mergeAll(
         ActiveMarkets.layer,
         CaptureLedger.layer,
         LifecycleEvents.layer,
         Partitions.layer,
-        Ticks.layer.pipe(Layer.provideMerge(MarketKeys.layer)),
+        Layer.mergeAll(Ticks.layer, Trades.layer).pipe(Layer.provideMerge(MarketKeys.layer)),
         LifecycleFilter.layer.pipe(Layer.provideMerge(Catalog.layer))
       )
     ),
