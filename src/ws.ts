@@ -1,10 +1,12 @@
 import * as Layer from "effect/Layer"
+import { CaptureProgress } from "./ingest/CaptureProgress.ts"
 import { CaptureWriter } from "./ingest/CaptureWriter.ts"
 import { JournalOfShard } from "./ingest/JournalOfShard.ts"
 import { LifecycleFilter } from "./ingest/LifecycleFilter.ts"
 import { LiveCapture } from "./ingest/LiveCapture.ts"
 import { MarketClock } from "./ingest/MarketClock.ts"
 import { MarketsChanged } from "./ingest/MarketsChanged.ts"
+import { ShardShare } from "./ingest/ShardShare.ts"
 import { KalshiSocket } from "./kalshi/KalshiSocket.ts"
 import * as Venue from "./kalshi/Venue.ts"
 import * as Roles from "./local/Roles.ts"
@@ -21,10 +23,9 @@ import { MarketKeys } from "./store/MarketKeys.ts"
 import { Migrations } from "./store/Migrations.ts"
 import { Partitions } from "./store/Partitions.ts"
 import { SchemaCheck } from "./store/SchemaCheck.ts"
+import { ShardLeases } from "./store/ShardLeases.ts"
 import { Ticks } from "./store/Ticks.ts"
 import { Trades } from "./store/Trades.ts"
-
-const shard = "0"
 
 const Store = Layer.mergeAll(
   ActiveMarkets.layer,
@@ -37,8 +38,10 @@ const Store = Layer.mergeAll(
 
 const Capture = LiveCapture.pipe(
   Layer.provide([KalshiSocket.layer, MarketsChanged.layer]),
-  Layer.provideMerge(CaptureWriter("event/12")),
-  Layer.provide(JournalOfShard(shard))
+  Layer.provideMerge(CaptureWriter),
+  Layer.provide(CaptureProgress.layer),
+  Layer.provide(ShardShare.layer),
+  Layer.provide([JournalOfShard("0"), ShardLeases.layer])
 )
 
 runRoleProgram(

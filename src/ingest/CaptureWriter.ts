@@ -26,12 +26,14 @@ import { isData, sqlState } from "../store/SqlState.ts"
 import { Ticks } from "../store/Ticks.ts"
 import { Trades } from "../store/Trades.ts"
 import { CaptureBatch, type GapChange, type Reading } from "./CaptureBatch.ts"
+import { CaptureProgress } from "./CaptureProgress.ts"
 import { FeedState } from "./FeedState.ts"
 import * as IngestConfig from "./IngestConfig.ts"
 import { Journal } from "./Journal.ts"
 import type { JournalPosition, JournalRecord } from "./JournalRecord.ts"
 import { LifecycleFilter } from "./LifecycleFilter.ts"
 import { untilDatabaseAnswers } from "./Retry.ts"
+import { ShardShare } from "./ShardShare.ts"
 
 /** Another process stores the same journal. */
 export class JournalTaken extends Schema.TaggedError<JournalTaken>()("JournalTaken", { journal: Schema.String }) {
@@ -97,251 +99,251 @@ interface Prepared {
  * stored exactly once, however often this process dies. A batch the database refuses for its values is split until the
  * refused frame stands alone and goes to quarantine. While the database stores one batch, the next one is read.
  */
-export const CaptureWriter = (shard: string) =>
-  Layer.effectDiscard(
-    Effect.gen(function* () {
-      const sql = yield* SqlClient.SqlClient
-      const journal = yield* Journal
-      const ledger = yield* CaptureLedger
-      const keys = yield* MarketKeys
-      const ticks = yield* Ticks
-      const trades = yield* Trades
-      const catalog = yield* Catalog
-      const active = yield* ActiveMarkets
-      const lifecycleEvents = yield* LifecycleEvents
-      const lifecycleFilter = yield* LifecycleFilter
-      const partitions = yield* Partitions
-      const drift = yield* Drift
-      const time = yield* ExchangeTime
-      const loops = yield* Loops
-      const health = yield* Health
-      const { journalKeepHours, periods, writerBatch } = yield* Setting.read(IngestConfig.capture)
-      const wanted = periods.map((period) => normalize(period) ?? period)
-      const progress = {
-        committedAt: yield* Clock.currentTimeMillis,
-        backlogBytes: 0,
-        notifiedAt: 0,
-        unnotified: 0,
-        position: { segment: 0, offset: 0 }
-      }
-      const reading: Reading = {
-        decode: (raw, receivedMillis) => decodeFrame(raw, receivedMillis, drift.unknown),
-        fromWall: time.fromWall,
-        isRepeat: () => false
-      }
+export const CaptureWriter = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    const journal = yield* Journal
+    const { shard } = yield* ShardShare
+    const captured = yield* CaptureProgress
+    const ledger = yield* CaptureLedger
+    const keys = yield* MarketKeys
+    const ticks = yield* Ticks
+    const trades = yield* Trades
+    const catalog = yield* Catalog
+    const active = yield* ActiveMarkets
+    const lifecycleEvents = yield* LifecycleEvents
+    const lifecycleFilter = yield* LifecycleFilter
+    const partitions = yield* Partitions
+    const drift = yield* Drift
+    const time = yield* ExchangeTime
+    const loops = yield* Loops
+    const health = yield* Health
+    const { journalKeepHours, periods, writerBatch } = yield* Setting.read(IngestConfig.capture)
+    const wanted = periods.map((period) => normalize(period) ?? period)
+    const progress = {
+      committedAt: yield* Clock.currentTimeMillis,
+      backlogBytes: 0,
+      notifiedAt: 0,
+      unnotified: 0
+    }
+    const reading: Reading = {
+      decode: (raw, receivedMillis) => decodeFrame(raw, receivedMillis, drift.unknown),
+      fromWall: time.fromWall,
+      isRepeat: () => false
+    }
 
-      const resume = Effect.gen(function* () {
-        const stored = yield* ledger.position(journal.id)
-        if (Option.isSome(stored)) {
-          const { offset, segment, state } = stored.value
-          return { position: { segment, offset }, state: FeedState.fromStored(state) ?? FeedState.initial }
-        }
-        const position = yield* journal.oldest
-        const made = yield* ledger.advance({
+    const resume = Effect.gen(function* () {
+      const stored = yield* ledger.position(journal.id)
+      if (Option.isSome(stored)) {
+        const { offset, segment, state } = stored.value
+        return { position: { segment, offset }, state: FeedState.fromStored(state) ?? FeedState.initial }
+      }
+      const position = yield* journal.oldest
+      const made = yield* ledger.advance({
+        journal: journal.id,
+        shard,
+        from: undefined,
+        to: position,
+        frames: 0,
+        lastReceivedMillis: undefined,
+        state: FeedState.initial
+      })
+      if (!made) return yield* new JournalTaken({ journal: journal.id })
+      return { position, state: FeedState.initial }
+    })
+
+    const prepare = (
+      records: ReadonlyArray<JournalRecord>,
+      from: JournalPosition,
+      start: JournalPosition,
+      before: FeedState
+    ): Prepared => {
+      const batch = new CaptureBatch()
+      const after = before.clone()
+      let at = start
+      for (const record of records) {
+        batch.read(record, at, after, reading)
+        at = record.end
+      }
+      return { records, from, start, to: at, before, after, batch }
+    }
+
+    const change = (gap: GapChange) => {
+      const share = { shard, slots: gap.slots, journal: journal.id }
+      switch (gap._tag) {
+        case "LinkLost":
+          return ledger.linkLost(share, gap.fromMillis, gap.cause, gap.detail)
+        case "LinkLive":
+          return ledger.linkLive(share, gap.atMillis)
+        case "AliveUntil":
+          return ledger.aliveUntil(journal.id, gap.millis)
+        case "FramesMissing":
+          return ledger.recordGaps([{ ...gap, share, cause: "sequence" }])
+      }
+    }
+
+    const write = Effect.fnUntraced(function* ({ after, batch, from, to }: Prepared, attempt: number) {
+      const lifecycle = yield* lifecycleFilter.select(batch.lifecycle)
+      const now = yield* Clock.currentTimeMillis
+      const rows = batch.ticks.length
+      const notify = progress.unnotified + rows > 0 && now - progress.notifiedAt >= notifyMillis
+      yield* keys.register(batch.tickers)
+      const today = Partitions.dayOf(time.fromWall(now))
+      const plausible = (days: Iterable<number>) => [...days].filter((day) => Math.abs(day - today) < plausibleDays)
+      yield* partitions.ensureDays("ticks", plausible(batch.ticks.days))
+      yield* partitions.ensureDays("trades", plausible(batch.tradeDays))
+      yield* Effect.gen(function* () {
+        const moved = yield* ledger.advance({
           journal: journal.id,
           shard,
-          from: undefined,
-          to: position,
-          frames: 0,
-          lastReceivedMillis: undefined,
-          state: FeedState.initial
+          from,
+          to,
+          frames: batch.frames,
+          lastReceivedMillis: after.lastAliveMillis,
+          state: after
         })
-        if (!made) return yield* new JournalTaken({ journal: journal.id })
-        return { position, state: FeedState.initial }
-      })
-
-      const prepare = (
-        records: ReadonlyArray<JournalRecord>,
-        from: JournalPosition,
-        start: JournalPosition,
-        before: FeedState
-      ): Prepared => {
-        const batch = new CaptureBatch()
-        const after = before.clone()
-        let at = start
-        for (const record of records) {
-          batch.read(record, at, after, reading)
-          at = record.end
+        if (!moved) {
+          const stored = Option.getOrUndefined(yield* ledger.position(journal.id))
+          // The commit before this attempt went through, only its answer was lost.
+          if (attempt > 0 && stored?.segment === to.segment && stored.offset === to.offset) return
+          return yield* new JournalTaken({ journal: journal.id })
         }
-        return { records, from, start, to: at, before, after, batch }
-      }
-
-      const change = (gap: GapChange) => {
-        const share = { shard, slots: gap.slots, journal: journal.id }
-        switch (gap._tag) {
-          case "LinkLost":
-            return ledger.linkLost(share, gap.fromMillis, gap.cause, gap.detail)
-          case "LinkLive":
-            return ledger.linkLive(share, gap.atMillis)
-          case "AliveUntil":
-            return ledger.aliveUntil(journal.id, gap.millis)
-          case "FramesMissing":
-            return ledger.recordGaps([{ ...gap, share, cause: "sequence" }])
+        yield* ticks.insert(batch.ticks)
+        yield* trades.insert(batch.trades)
+        yield* lifecycleEvents.insert(lifecycle.messages)
+        yield* catalog.saveEvents(lifecycle.events)
+        const changed = yield* catalog.saveMarkets(lifecycle.markets, fromMillis(now))
+        if (changed > 0) {
+          yield* active.refresh(wanted, yield* time.now)
+          yield* sql`select pg_notify('markets_changed', ${JSON.stringify({ changed })})`
         }
-      }
-
-      const write = Effect.fnUntraced(function* ({ after, batch, from, to }: Prepared, attempt: number) {
-        const lifecycle = yield* lifecycleFilter.select(batch.lifecycle)
-        const now = yield* Clock.currentTimeMillis
-        const rows = batch.ticks.length
-        const notify = progress.unnotified + rows > 0 && now - progress.notifiedAt >= notifyMillis
-        yield* keys.register(batch.tickers)
-        const today = Partitions.dayOf(time.fromWall(now))
-        const plausible = (days: Iterable<number>) => [...days].filter((day) => Math.abs(day - today) < plausibleDays)
-        yield* partitions.ensureDays("ticks", plausible(batch.ticks.days))
-        yield* partitions.ensureDays("trades", plausible(batch.tradeDays))
-        yield* Effect.gen(function* () {
-          const moved = yield* ledger.advance({
-            journal: journal.id,
-            shard,
-            from,
-            to,
-            frames: batch.frames,
-            lastReceivedMillis: after.lastAliveMillis,
-            state: after
-          })
-          if (!moved) {
-            const stored = Option.getOrUndefined(yield* ledger.position(journal.id))
-            // The commit before this attempt went through, only its answer was lost.
-            if (attempt > 0 && stored?.segment === to.segment && stored.offset === to.offset) return
-            return yield* new JournalTaken({ journal: journal.id })
-          }
-          yield* ticks.insert(batch.ticks)
-          yield* trades.insert(batch.trades)
-          yield* lifecycleEvents.insert(lifecycle.messages)
-          yield* catalog.saveEvents(lifecycle.events)
-          const changed = yield* catalog.saveMarkets(lifecycle.markets, fromMillis(now))
-          if (changed > 0) {
-            yield* active.refresh(wanted, yield* time.now)
-            yield* sql`select pg_notify('markets_changed', ${JSON.stringify({ changed })})`
-          }
-          yield* Effect.forEach(batch.gaps, change, { discard: true })
-          yield* ledger.quarantine(journal.id, batch.quarantined)
-          if (notify)
-            yield* sql`select pg_notify('ticks_stored', ${JSON.stringify({ ticks: progress.unnotified + rows })})`
-        }).pipe(sql.withTransaction)
-        yield* lifecycle.settle
-        progress.unnotified = notify ? 0 : progress.unnotified + rows
-        if (notify) progress.notifiedAt = now
-        yield* Metric.update(ticksStored, rows)
-        yield* Metric.update(tradesStored, batch.trades.length)
-        yield* Metric.update(lifecycleStored, lifecycle.messages.length)
-        yield* Metric.update(quarantined, batch.quarantined.length)
-        yield* Metric.update(repeated, batch.repeated)
-      })
-
-      const measure = Effect.fnUntraced(function* ({ batch, records }: Prepared) {
-        const committedAt = yield* Clock.currentTimeMillis
-        progress.committedAt = committedAt
-        const step = Math.max(1, Math.ceil(records.length / lagSamples))
-        for (let index = 0; index < records.length; index += step) {
-          const record = records[index]!
-          if (record.kind === "frame") yield* Metric.update(storeLag, (committedAt - record.receivedMillis) / 1000)
-        }
-        for (const tick of batch.ticks.latest.values())
-          yield* Metric.update(exchangeLag, (tick.receivedMillis - tick.exchangeMillis) / 1000)
-      })
-
-      const commit = (prepared: Prepared): Effect.Effect<void, Effect.Error<ReturnType<typeof write>>> => {
-        let attempts = 0
-        return untilDatabaseAnswers(Effect.suspend(() => write(prepared, attempts++))).pipe(
-          Effect.catch((error) => {
-            if (!isSqlError(error) || !isData(error)) return Effect.fail(error)
-            const { before, from, records, start } = prepared
-            if (records.length > 1) {
-              const middle = Math.floor(records.length / 2)
-              const head = prepare(records.slice(0, middle), from, start, before)
-              return Effect.andThen(
-                commit(head),
-                Effect.suspend(() => commit(prepare(records.slice(middle), head.to, head.to, head.after)))
-              )
-            }
-            if (prepared.batch.frames === 0 || prepared.batch.quarantined.length > 0) return Effect.fail(error)
-            const cause = `the database refuses it (${sqlState(error) ?? error.reason._tag})`
-            const batch = new CaptureBatch()
-            const after = before.clone()
-            batch.refuse(records[0]!, start, after, reading, cause)
-            return Effect.andThen(
-              Effect.logError("frame refused by the database, quarantined", { cause, ...start }),
-              commit({ ...prepared, after, batch })
-            )
-          })
-        )
-      }
-
-      const read = Effect.fnUntraced(function* (
-        start: { readonly position: JournalPosition; readonly state: FeedState },
-        ready: Queue.Queue<Prepared>
-      ) {
-        let { position, state } = start
-        while (true) {
-          const { next, records } = yield* journal.read(position, writerBatch)
-          if (records.length === 0) {
-            yield* journal.appended
-            yield* Effect.sleep(linger)
-            continue
-          }
-          const { segment } = records[0]!.end
-          const begin = segment === position.segment ? position : { segment, offset: 0 }
-          const prepared = prepare(records, position, begin, state)
-          yield* Queue.offer(ready, prepared)
-          position = next
-          state = prepared.after
-        }
-      })
-
-      const store = Effect.fnUntraced(function* (ready: Queue.Queue<Prepared>) {
-        let retiredSegment = progress.position.segment
-        while (true) {
-          const prepared = yield* Queue.take(ready)
-          yield* commit(prepared)
-          yield* measure(prepared)
-          const position = prepared.to
-          progress.position = position
-          const end = yield* journal.end
-          progress.backlogBytes = end.segment === position.segment ? end.offset - position.offset : end.offset
-          yield* Metric.update(backlog, progress.backlogBytes)
-          if (position.segment !== retiredSegment) {
-            retiredSegment = position.segment
-            yield* journal.retire(position, (yield* Clock.currentTimeMillis) - journalKeepHours * 3_600_000)
-          }
-        }
-      })
-
-      const follow = Effect.gen(function* () {
-        const start = yield* untilDatabaseAnswers(resume)
-        progress.position = start.position
-        const ready = yield* Queue.bounded<Prepared>(1)
-        return yield* Effect.raceFirst(read(start, ready), store(ready))
-      })
-
-      yield* health.register(
-        "writer",
-        Effect.map(Clock.currentTimeMillis, (now) => {
-          const ageSeconds = (now - progress.committedAt) / 1000
-          return {
-            ok: progress.backlogBytes === 0 || ageSeconds < 60,
-            detail: `${progress.backlogBytes} journal bytes not stored yet`,
-            ageSeconds
-          }
-        })
-      )
-      const drained = Effect.suspend(() => journal.read(progress.position, 1)).pipe(
-        Effect.map(({ records }) => records.length === 0),
-        Effect.orElseSucceed(() => true)
-      )
-      yield* loops.run("journal-sync", journal.syncFailed)
-      yield* loops.run("writer", follow)
-      yield* Effect.addFinalizer(() =>
-        drained.pipe(
-          Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: (done) => done }),
-          Effect.timeoutOption(drainLimit),
-          Effect.tap((done) =>
-            Option.isNone(done)
-              ? Effect.logWarning("stopped before everything was stored; the rest is in the journal for the next start")
-              : Effect.void
-          )
-        )
-      )
+        yield* Effect.forEach(batch.gaps, change, { discard: true })
+        yield* ledger.quarantine(journal.id, batch.quarantined)
+        if (notify)
+          yield* sql`select pg_notify('ticks_stored', ${JSON.stringify({ ticks: progress.unnotified + rows })})`
+      }).pipe(sql.withTransaction)
+      yield* lifecycle.settle
+      progress.unnotified = notify ? 0 : progress.unnotified + rows
+      if (notify) progress.notifiedAt = now
+      yield* Metric.update(ticksStored, rows)
+      yield* Metric.update(tradesStored, batch.trades.length)
+      yield* Metric.update(lifecycleStored, lifecycle.messages.length)
+      yield* Metric.update(quarantined, batch.quarantined.length)
+      yield* Metric.update(repeated, batch.repeated)
     })
-  )
+
+    const measure = Effect.fnUntraced(function* ({ batch, records }: Prepared) {
+      const committedAt = yield* Clock.currentTimeMillis
+      progress.committedAt = committedAt
+      const step = Math.max(1, Math.ceil(records.length / lagSamples))
+      for (let index = 0; index < records.length; index += step) {
+        const record = records[index]!
+        if (record.kind === "frame") yield* Metric.update(storeLag, (committedAt - record.receivedMillis) / 1000)
+      }
+      for (const tick of batch.ticks.latest.values())
+        yield* Metric.update(exchangeLag, (tick.receivedMillis - tick.exchangeMillis) / 1000)
+    })
+
+    const commit = (prepared: Prepared): Effect.Effect<void, Effect.Error<ReturnType<typeof write>>> => {
+      let attempts = 0
+      return untilDatabaseAnswers(Effect.suspend(() => write(prepared, attempts++))).pipe(
+        Effect.catch((error) => {
+          if (!isSqlError(error) || !isData(error)) return Effect.fail(error)
+          const { before, from, records, start } = prepared
+          if (records.length > 1) {
+            const middle = Math.floor(records.length / 2)
+            const head = prepare(records.slice(0, middle), from, start, before)
+            return Effect.andThen(
+              commit(head),
+              Effect.suspend(() => commit(prepare(records.slice(middle), head.to, head.to, head.after)))
+            )
+          }
+          if (prepared.batch.frames === 0 || prepared.batch.quarantined.length > 0) return Effect.fail(error)
+          const cause = `the database refuses it (${sqlState(error) ?? error.reason._tag})`
+          const batch = new CaptureBatch()
+          const after = before.clone()
+          batch.refuse(records[0]!, start, after, reading, cause)
+          return Effect.andThen(
+            Effect.logError("frame refused by the database, quarantined", { cause, ...start }),
+            commit({ ...prepared, after, batch })
+          )
+        })
+      )
+    }
+
+    const read = Effect.fnUntraced(function* (
+      start: { readonly position: JournalPosition; readonly state: FeedState },
+      ready: Queue.Queue<Prepared>
+    ) {
+      let { position, state } = start
+      while (true) {
+        const { next, records } = yield* journal.read(position, writerBatch)
+        if (records.length === 0) {
+          yield* journal.appended
+          yield* Effect.sleep(linger)
+          continue
+        }
+        const { segment } = records[0]!.end
+        const begin = segment === position.segment ? position : { segment, offset: 0 }
+        const prepared = prepare(records, position, begin, state)
+        yield* Queue.offer(ready, prepared)
+        position = next
+        state = prepared.after
+      }
+    })
+
+    const store = Effect.fnUntraced(function* (ready: Queue.Queue<Prepared>) {
+      let retiredSegment = (yield* captured.position).segment
+      while (true) {
+        const prepared = yield* Queue.take(ready)
+        yield* commit(prepared)
+        yield* measure(prepared)
+        const position = prepared.to
+        yield* captured.moved(position)
+        const end = yield* journal.end
+        progress.backlogBytes = end.segment === position.segment ? end.offset - position.offset : end.offset
+        yield* Metric.update(backlog, progress.backlogBytes)
+        if (position.segment !== retiredSegment) {
+          retiredSegment = position.segment
+          yield* journal.retire(position, (yield* Clock.currentTimeMillis) - journalKeepHours * 3_600_000)
+        }
+      }
+    })
+
+    const follow = Effect.gen(function* () {
+      const start = yield* untilDatabaseAnswers(resume)
+      yield* captured.moved(start.position)
+      const ready = yield* Queue.bounded<Prepared>(1)
+      return yield* Effect.raceFirst(read(start, ready), store(ready))
+    })
+
+    yield* health.register(
+      "writer",
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        const ageSeconds = (now - progress.committedAt) / 1000
+        return {
+          ok: progress.backlogBytes === 0 || ageSeconds < 60,
+          detail: `${progress.backlogBytes} journal bytes not stored yet`,
+          ageSeconds
+        }
+      })
+    )
+    const drained = captured.position.pipe(Effect.flatMap((position) => journal.read(position, 1))).pipe(
+      Effect.map(({ records }) => records.length === 0),
+      Effect.orElseSucceed(() => true)
+    )
+    yield* loops.run("journal-sync", journal.syncFailed)
+    yield* loops.run("writer", follow)
+    yield* Effect.addFinalizer(() =>
+      drained.pipe(
+        Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: (done) => done }),
+        Effect.timeoutOption(drainLimit),
+        Effect.tap((done) =>
+          Option.isNone(done)
+            ? Effect.logWarning("stopped before everything was stored; the rest is in the journal for the next start")
+            : Effect.void
+        )
+      )
+    )
+  })
+)

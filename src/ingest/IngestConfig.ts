@@ -56,14 +56,47 @@ export const tradeReconcile = {
   )
 }
 
+/** Which part of the markets a ws process records. */
+export const sharding = {
+  shardCount: Setting.intOption(
+    "WS_SHARD_COUNT",
+    "a fixed division of the markets among this many ws processes; unset: live processes share them by leases",
+    2,
+    { min: 1, max: 1000 }
+  ),
+  shardId: Setting.intOption("WS_SHARD_ID", "which of the WS_SHARD_COUNT parts this process records, from 0", 0, {
+    min: 0,
+    max: 999
+  }),
+  shardKey: Setting.oneOf("WS_SHARD_KEY", "what keeps markets together", ["event", "market"], "event"),
+  leaseSeconds: Setting.number(
+    "WS_LEASE_SECONDS",
+    "seconds after which the markets of a dead ws process go to the others",
+    15,
+    { min: 3, max: 600 }
+  )
+}
+
 export const capture = {
   ...strikePeriods,
+  ...sharding,
   enable: Setting.boolean("KALSHI_WS_ENABLE", "0 turns the live stream off", true),
   channels: Setting.list(
     "KALSHI_WS_CHANNELS",
     "WebSocket channels to record",
     ["ticker", "market_lifecycle_v2"],
-    ["ticker", "market_lifecycle_v2"]
+    ["ticker", "trade", "orderbook_delta", "market_lifecycle_v2"]
+  ),
+  bookSeries: Setting.listOption(
+    "WS_BOOK_SERIES",
+    "series whose order books the channel orderbook_delta records; unset: all that are recorded",
+    ["KXBTCD", "KXETHD"]
+  ),
+  bookSnapshotSeconds: Setting.number(
+    "WS_BOOK_SNAPSHOT_SECONDS",
+    "seconds between full order books; changes are recorded between them",
+    900,
+    { min: 1, max: 86_400 }
   ),
   batchSize: Setting.int("WS_BATCH_SIZE", "markets added or removed by one subscription command", 500, {
     min: 1,

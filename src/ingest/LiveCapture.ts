@@ -5,40 +5,53 @@ import * as Metric from "effect/Metric"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import { KalshiSocket, type Session } from "../kalshi/KalshiSocket.ts"
-import type { KalshiSocketError } from "../kalshi/KalshiSocketError.ts"
+import { KalshiSocketError } from "../kalshi/KalshiSocketError.ts"
 import { socketErrorCode } from "../kalshi/SocketErrorCode.ts"
 import { decodeFrame } from "../kalshi/SocketWire.ts"
 import { reconnectBackoff, supervise } from "../kalshi/Supervise.ts"
+import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import { Health } from "../runtime/Health.ts"
 import { Loops } from "../runtime/Loops.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { SettingError } from "../runtime/SettingError.ts"
-import { ActiveMarkets } from "../store/ActiveMarkets.ts"
+import { type ActiveMarket, ActiveMarkets } from "../store/ActiveMarkets.ts"
+import { CaptureLedger, type GapCause } from "../store/CaptureLedger.ts"
 import { AwaitedSnapshots } from "./AwaitedSnapshots.ts"
+import { CaptureProgress } from "./CaptureProgress.ts"
 import * as IngestConfig from "./IngestConfig.ts"
 import { entryNow, Journal } from "./Journal.ts"
-import type { JournalEntry } from "./JournalRecord.ts"
+import { encodeMark, type JournalMark } from "./JournalMark.ts"
+import type { JournalKind } from "./JournalRecord.ts"
+import { type MarketChannel, makeMarketChannel, marketChannels } from "./MarketChannel.ts"
 import { MarketsChanged } from "./MarketsChanged.ts"
-import { plan } from "./Subscriptions.ts"
+import { SequenceWatch } from "./SequenceWatch.ts"
+import { ShardShare } from "./ShardShare.ts"
 
 const framesReceived = Metric.counter("frames_received", { description: "Frames in the journal", incremental: true })
 const sessions = Metric.counter("socket_sessions", { description: "Connections to the feed", incremental: true })
-const subscribedMarkets = Metric.gauge("subscribed_markets", { description: "Markets of the ticker subscription" })
-const leftOutMarkets = Metric.gauge("subscription_left_out", {
-  description: "Active markets beyond MAX_ACTIVE_TICKERS, not subscribed"
-})
+const clockJumps = Metric.counter("clock_jumps", { description: "Jumps of this machine's clock", incremental: true })
+const subscribedMarkets = (channel: string) =>
+  Metric.gauge("subscribed_markets", { description: "Markets subscribed", attributes: { channel } })
+const leftOutMarkets = (channel: string) =>
+  Metric.gauge("subscription_left_out", {
+    description: "Active markets not subscribed: more than MAX_ACTIVE_TICKERS, or refused",
+    attributes: { channel }
+  })
 
 /** Changes of active_markets within this time are followed together. */
 const settle = "50 millis"
 
-/** What the exchange refuses about one batch of markets; the rest of the subscription goes on. */
-const batchRefusals: ReadonlySet<number> = new Set([11, 16, 26])
+/** A few frames are journalled together with what arrives within this time. */
+const gather = "4 millis"
+const fewFrames = 64
 
-const isRefusedBatch = (error: KalshiSocketError) =>
-  error.reason._tag === "CommandRejected" && batchRefusals.has(error.reason.code)
+/** The wall clock may differ this much from the monotonic one before it counts as a jump. */
+const jumpMillis = 1_000
+
+const lifecycle = "market_lifecycle_v2"
 
 /**
- * Records the live feed: every frame goes to the journal as it arrives, and the ticker subscription follows active_markets. A
+ * Records the live feed: every frame goes to the journal as it arrives, and the subscriptions follow active_markets. A
  * session that ends is followed by another; each end and each complete subscription is written down in the journal.
  */
 export const LiveCapture = Layer.effectDiscard(
@@ -48,39 +61,76 @@ export const LiveCapture = Layer.effectDiscard(
     const journal = yield* Journal
     const socket = yield* KalshiSocket
     const active = yield* ActiveMarkets
+    const ledger = yield* CaptureLedger
+    const progress = yield* CaptureProgress
     const changed = yield* MarketsChanged
+    const share = yield* ShardShare
+    const time = yield* ExchangeTime
     const config = yield* Setting.read(IngestConfig.capture)
-    const wantsTicker = config.channels.includes("ticker")
-    const lifecycleChannels = config.channels.filter((channel) => channel !== "ticker")
+    const bookSeries = config.bookSeries === undefined ? undefined : new Set(config.bookSeries)
     const link = {
       connectedBefore: false,
       open: false,
+      connection: 0,
       lastFrameAt: yield* Clock.currentTimeMillis,
-      wanted: [] as ReadonlyArray<string>
+      markets: [] as ReadonlyArray<ActiveMarket>,
+      /** The slots that the journal says are recorded. */
+      slots: [] as ReadonlyArray<number>,
+      leftOut: new Map<string, string>()
     }
 
-    const mark = (kind: JournalEntry["kind"], detail: string) =>
-      Effect.flatMap(entryNow(kind, detail), (entry) => journal.append([entry]))
+    const mark = (kind: JournalKind, about: JournalMark) =>
+      Effect.flatMap(entryNow(kind, encodeMark(about)), (entry) => journal.append([entry]))
 
-    const readWanted = active.tickers.pipe(
-      Effect.tap((tickers) =>
-        Effect.sync(() => {
-          link.wanted = tickers
-        })
-      ),
-      Effect.catch((error) =>
-        Effect.as(
-          Effect.logWarning("database does not answer, subscriptions stay as they are", { reason: error.reason._tag }),
-          link.wanted
+    const readMarkets = (slots: ReadonlyArray<number>) =>
+      active.of({ key: share.key, slotCount: share.slotCount, slots }).pipe(
+        Effect.tap((markets) =>
+          Effect.sync(() => {
+            link.markets = markets
+          })
+        ),
+        Effect.catch((error) =>
+          Effect.as(
+            Effect.logWarning("database does not answer, subscriptions stay as they are", {
+              reason: error.reason._tag
+            }),
+            link.markets
+          )
         )
       )
-    )
+
+    const noteLeftOut = Effect.fnUntraced(function* (channel: string, tickers: ReadonlyArray<string>) {
+      yield* Metric.update(leftOutMarkets(channel), tickers.length)
+      const now = tickers.join(" ")
+      if ((link.leftOut.get(channel) ?? "") === now) return
+      if (tickers.length > 0)
+        yield* Effect.logWarning("markets left out: more than MAX_ACTIVE_TICKERS or refused by the feed", {
+          channel,
+          leftOut: tickers.length
+        })
+      yield* ledger
+        .leftOut(
+          { shard: share.shard, slots: link.slots, journal: journal.id },
+          channel,
+          tickers,
+          "more than MAX_ACTIVE_TICKERS, or refused by the feed",
+          yield* time.now
+        )
+        .pipe(
+          Effect.andThen(Effect.sync(() => link.leftOut.set(channel, now))),
+          Effect.catch((error) =>
+            Effect.logWarning("left-out markets are not in the ledger yet", { reason: error.message })
+          )
+        )
+    })
 
     const record = Effect.fnUntraced(function* (
       session: Session,
-      lost: Queue.Queue<string>,
-      awaited: AwaitedSnapshots
+      awaited: AwaitedSnapshots,
+      missing: Queue.Queue<number>
     ) {
+      const watch = new SequenceWatch()
+      let drift: number | undefined
       while (true) {
         const frames = yield* session.pull
         awaited.forgetBefore(frames[0].receivedMillis)
@@ -95,98 +145,104 @@ export const LiveCapture = Layer.effectDiscard(
         )
         link.lastFrameAt = frames.at(-1)!.receivedMillis
         yield* Metric.update(framesReceived, frames.length)
+        const apart = link.lastFrameAt - monotonicMillis
+        if (drift !== undefined && Math.abs(apart - drift) > jumpMillis) {
+          yield* Metric.update(clockJumps, 1)
+          yield* Effect.logWarning("this machine's clock jumped", { millis: Math.round(apart - drift) })
+        }
+        drift = apart
         for (const { raw, receivedMillis } of frames) {
+          const sid = watch.missingBefore(raw)
+          if (sid !== undefined) yield* Queue.offer(missing, sid)
           if (!raw.startsWith('{"type":"error"')) continue
           const frame = decodeFrame(raw, receivedMillis)
           if (frame._tag !== "ErrorReply") continue
           const { meaning, terminal } = socketErrorCode(frame.code)
           yield* Effect.logWarning("the feed reports an error", { code: frame.code, meaning, sid: frame.sid })
-          if (terminal) yield* Queue.offer(lost, `code ${frame.code}: ${meaning}`)
+          if (terminal) return yield* new KalshiSocketError({ reason: { _tag: "SubscriptionEnded", code: frame.code } })
         }
+        if (frames.length < fewFrames) yield* Effect.sleep(gather)
       }
     })
 
     const follow = Effect.fnUntraced(function* (
       session: Session,
-      lost: Queue.Queue<string>,
-      awaited: AwaitedSnapshots
+      channels: ReadonlyArray<MarketChannel>,
+      missing: Queue.Queue<number>
     ) {
-      const subscribed = new Set<string>()
-      let sid: number | undefined
+      let lifecycleSid: number | undefined
 
-      const add = Effect.fnUntraced(function* (batch: ReadonlyArray<string>) {
-        awaited.expect(batch, yield* Clock.currentTimeMillis)
-        if (sid === undefined) {
-          const [subscription] = yield* session.subscribe({
-            channels: ["ticker"],
-            marketTickers: batch,
-            sendInitialSnapshot: true
-          })
-          sid = subscription?.sid
-        } else {
-          yield* session.updateSubscription({
-            sid,
-            action: "add_markets",
-            marketTickers: batch,
-            sendInitialSnapshot: true
-          })
+      const alignLifecycle = Effect.fnUntraced(function* (slots: ReadonlyArray<number>) {
+        const leads = config.channels.includes(lifecycle) && slots.includes(0)
+        if (leads && lifecycleSid === undefined) {
+          const [subscription] = yield* session.subscribe({ channels: [lifecycle] })
+          lifecycleSid = subscription?.sid
+        } else if (!leads && lifecycleSid !== undefined) {
+          yield* session.unsubscribe([lifecycleSid])
+          lifecycleSid = undefined
         }
-        for (const ticker of batch) subscribed.add(ticker)
-      })
-      const remove = Effect.fnUntraced(function* (batch: ReadonlyArray<string>) {
-        if (sid !== undefined)
-          yield* session.updateSubscription({ sid, action: "delete_markets", marketTickers: batch })
-        for (const ticker of batch) subscribed.delete(ticker)
-      })
-      const bear = <A>(command: Effect.Effect<A, KalshiSocketError>) =>
-        command.pipe(
-          Effect.catchIf(isRefusedBatch, (error) =>
-            Effect.logError("the feed refuses a batch of markets", { reason: error.message })
-          ),
-          Effect.asVoid
-        )
-      const align = Effect.gen(function* () {
-        const {
-          add: added,
-          leftOut,
-          remove: removed
-        } = plan(subscribed, yield* readWanted, {
-          limit: config.maxTickers,
-          batchSize: config.batchSize
-        })
-        if (leftOut > 0) yield* Effect.logWarning("more active markets than MAX_ACTIVE_TICKERS", { leftOut })
-        yield* Effect.forEach(removed, (batch) => bear(remove(batch)), { discard: true })
-        yield* Effect.forEach(added, (batch) => bear(add(batch)), { discard: true })
-        yield* Metric.update(subscribedMarkets, subscribed.size)
-        yield* Metric.update(leftOutMarkets, leftOut)
       })
 
-      const begin = Effect.gen(function* () {
-        const [first, ...rest] = lifecycleChannels
-        if (first !== undefined) yield* session.subscribe({ channels: [first, ...rest] })
-        if (wantsTicker) yield* align
-        yield* mark("live", `${subscribed.size} markets`)
+      const align = Effect.fnUntraced(function* (again: boolean) {
+        const slots = yield* share.wanted
+        yield* alignLifecycle(slots)
+        const markets = yield* readMarkets(slots)
+        for (const channel of channels) {
+          const wanted =
+            channel.channel === "orderbook_delta" && bookSeries !== undefined
+              ? markets.filter(({ seriesTicker }) => seriesTicker !== undefined && bookSeries.has(seriesTicker))
+              : markets
+          const leftOut = yield* channel.align(
+            wanted.map(({ ticker }) => ticker),
+            again
+          )
+          yield* Metric.update(subscribedMarkets(channel.channel), channel.subscribed.size)
+          yield* noteLeftOut(channel.channel, leftOut)
+        }
+        return slots
       })
-      yield* begin
-      yield* Effect.logInfo("recording the live feed", { markets: subscribed.size })
+
+      const announce = Effect.fnUntraced(function* (slots: ReadonlyArray<number>, always: boolean) {
+        const given = link.slots.filter((slot) => !slots.includes(slot))
+        if (given.length > 0) {
+          yield* mark("handed", { slots: given })
+          yield* Queue.offer(givenUp, { slots: given, after: yield* journal.end })
+        }
+        if (always || slots.some((slot) => !link.slots.includes(slot)))
+          yield* mark("live", { slots: [...slots], detail: `${channels[0]?.subscribed.size ?? 0} markets` })
+        link.slots = slots
+      })
+
+      yield* announce(yield* align(true), true)
+      yield* Effect.logInfo("recording the live feed", {
+        slots: link.slots.length,
+        markets: channels[0]?.subscribed.size ?? 0
+      })
+      const books = channels.find(({ channel }) => channel === "orderbook_delta")
+      const wake = Effect.raceAllFirst([
+        changed.next.pipe(Effect.andThen(Effect.sleep(settle)), Effect.as("changed" as const)),
+        share.changed.pipe(Effect.as("changed" as const)),
+        Effect.as(Effect.sleep(`${config.refreshSeconds} seconds`), "refresh" as const),
+        Queue.take(missing)
+      ])
       while (true) {
-        const ended = yield* Effect.raceFirst(
-          Queue.take(lost),
-          Effect.raceFirst(
-            changed.next.pipe(Effect.andThen(Effect.sleep(settle))),
-            Effect.sleep(`${config.refreshSeconds} seconds`)
-          ).pipe(Effect.as(undefined))
-        )
-        if (ended === undefined) {
-          if (wantsTicker) yield* align
-          continue
+        const why = yield* wake
+        if (books !== undefined && why === books.sid()) {
+          yield* Effect.logWarning("frames of order books are missing, asking for the books anew")
+          yield* books.refreshBooks
         }
-        yield* mark("closed", ended)
-        subscribed.clear()
-        sid = undefined
-        yield* begin
+        yield* announce(yield* align(why === "refresh"), false)
       }
     })
+
+    const refreshBooks = (channels: ReadonlyArray<MarketChannel>) =>
+      Effect.forEach(
+        channels,
+        ({ channel, refreshBooks }) => (channel === "orderbook_delta" ? refreshBooks : Effect.void),
+        {
+          discard: true
+        }
+      ).pipe(Effect.delay(`${config.bookSnapshotSeconds} seconds`), Effect.forever)
 
     const firstRefusal = (error: KalshiSocketError) => !link.connectedBefore && error.reason._tag === "Unauthorized"
 
@@ -195,7 +251,8 @@ export const LiveCapture = Layer.effectDiscard(
       link.connectedBefore = true
       link.open = true
       yield* Metric.update(sessions, 1)
-      const lost = yield* Queue.unbounded<string>()
+      link.connection = Math.max(link.connection + 1, yield* Clock.currentTimeMillis)
+      yield* mark("opened", { connection: link.connection })
       const keepAlive = live.lastPing.pipe(
         Effect.flatMap((receivedMillis) =>
           receivedMillis > link.lastFrameAt
@@ -206,7 +263,25 @@ export const LiveCapture = Layer.effectDiscard(
         Effect.andThen(Effect.never)
       )
       const awaited = new AwaitedSnapshots()
-      return yield* Effect.raceAllFirst([record(live, lost, awaited), follow(live, lost, awaited), keepAlive])
+      const missing = yield* Queue.sliding<number>(16)
+      const channels = marketChannels
+        .filter((channel) => config.channels.includes(channel))
+        .map((channel) =>
+          makeMarketChannel(live, {
+            channel,
+            limit: config.maxTickers,
+            batchSize: config.batchSize,
+            expect: (tickers, nowMillis) => {
+              if (channel === "ticker") awaited.expect(tickers, nowMillis)
+            }
+          })
+        )
+      return yield* Effect.raceAllFirst([
+        record(live, awaited, missing),
+        follow(live, channels, missing),
+        refreshBooks(channels),
+        keepAlive
+      ])
     }).pipe(
       Effect.scoped,
       Effect.ensuring(
@@ -218,7 +293,7 @@ export const LiveCapture = Layer.effectDiscard(
         error._tag === "KalshiSocketError" && !firstRefusal(error)
           ? Effect.andThen(
               Effect.logWarning("the feed ended, connecting again", { reason: error.message }),
-              link.connectedBefore ? mark("closed", error.message) : Effect.void
+              link.connectedBefore ? mark("closed", { cause: causeOf(error), detail: error.message }) : Effect.void
             )
           : Effect.void
       )
@@ -242,6 +317,17 @@ export const LiveCapture = Layer.effectDiscard(
       { backoff: reconnectBackoff, healthyAfter: "30 seconds" }
     )
 
+    // A slot goes back only when the gap that its leaving opens is stored: whoever takes it closes that gap.
+    const givenUp = yield* Queue.unbounded<{
+      readonly slots: ReadonlyArray<number>
+      readonly after: Effect.Success<typeof journal.end>
+    }>()
+    const giveBack = Queue.take(givenUp).pipe(
+      Effect.tap(({ after }) => progress.until(after)),
+      Effect.flatMap(({ slots }) => share.release(slots)),
+      Effect.forever
+    )
+
     yield* health.register(
       "feed",
       Effect.map(Clock.currentTimeMillis, (now) => ({
@@ -251,9 +337,15 @@ export const LiveCapture = Layer.effectDiscard(
       }))
     )
     yield* Effect.addFinalizer(() =>
-      mark("stopping", "stopped on request").pipe(Effect.timeoutOption("2 seconds"), Effect.ignore)
+      mark("stopping", { detail: "stopped on request" }).pipe(Effect.timeoutOption("2 seconds"), Effect.ignore)
     )
-    yield* mark("started", "the process was not running")
+    yield* mark("started", { detail: "the process was not running" })
     yield* loops.run("live-capture", recording)
+    yield* loops.run("shard-release", giveBack)
   })
 )
+
+const causeOf = ({ reason }: KalshiSocketError): GapCause => {
+  if (reason._tag === "NoPing") return "silence"
+  return reason._tag === "SubscriptionEnded" && reason.code === 25 ? "overflow" : "disconnect"
+}

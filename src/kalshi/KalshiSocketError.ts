@@ -11,6 +11,7 @@ const NoPing = Schema.TaggedStruct("NoPing", { seconds: Schema.Finite })
 const Broken = Schema.TaggedStruct("Broken", { problem: Schema.String })
 const CommandTimeout = Schema.TaggedStruct("CommandTimeout", { command: Schema.String })
 const CommandRejected = Schema.TaggedStruct("CommandRejected", { command: Schema.String, code: Schema.Int })
+const SubscriptionEnded = Schema.TaggedStruct("SubscriptionEnded", { code: Schema.Int })
 
 export const KalshiSocketReason = Schema.Union([
   NoCredentials,
@@ -22,7 +23,8 @@ export const KalshiSocketReason = Schema.Union([
   NoPing,
   Broken,
   CommandTimeout,
-  CommandRejected
+  CommandRejected,
+  SubscriptionEnded
 ])
 export type KalshiSocketReason = typeof KalshiSocketReason.Type
 
@@ -57,5 +59,7 @@ const explain = (reason: KalshiSocketReason): string => {
       return `${reason.command}: no acknowledgement within 10 s`
     case "CommandRejected":
       return `${reason.command}: refused with code ${reason.code}, ${socketErrorCode(reason.code).meaning}`
+    case "SubscriptionEnded":
+      return `the feed ended a subscription (code ${reason.code}, ${socketErrorCode(reason.code).meaning})`
   }
 }

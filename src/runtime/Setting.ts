@@ -102,6 +102,14 @@ export const numberOption = (
   bounds: { readonly min: number; readonly max: number }
 ): Setting<number | undefined> => unsetable({ ...number(name, doc, example, bounds), shown: "" })
 
+/** A whole number within bounds; `undefined` when unset. */
+export const intOption = (
+  name: string,
+  doc: string,
+  example: number,
+  bounds: { readonly min: number; readonly max: number }
+): Setting<number | undefined> => unsetable({ ...int(name, doc, example, bounds), shown: "" })
+
 /** `1`, `true`, `yes`, `on` or `0`, `false`, `no`, `off`. */
 export const boolean = (name: string, doc: string, fallback: boolean, options?: Options): Setting<boolean> =>
   make(
@@ -172,6 +180,13 @@ const port = (name: string, text: string, example: number): Parsed<number> =>
   /^\d{1,5}$/.test(text) && Number(text) <= 65535
     ? Result.succeed(Number(text))
     : wrong(`${quoted(text)} is not a port number (0 to 65535)`, `set it like ${name}=${example}`)
+
+/** Words separated by commas; `undefined` when unset. */
+export const listOption = (
+  name: string,
+  doc: string,
+  example: ReadonlyArray<string>
+): Setting<ReadonlyArray<string> | undefined> => unsetable({ ...list(name, doc, example), shown: "" })
 
 /** A TCP port with a default. */
 export const portNumber = (name: string, doc: string, fallback: number, options?: Options): Setting<number> =>

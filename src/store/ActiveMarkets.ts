@@ -5,6 +5,18 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { fromMillis } from "../market/Timestamp.ts"
 
+/** Some of the slots that markets are divided into by a hash of their event's or their own ticker. */
+export interface MarketShare {
+  readonly key: "event" | "market"
+  readonly slotCount: number
+  readonly slots: ReadonlyArray<number>
+}
+
+export interface ActiveMarket {
+  readonly ticker: string
+  readonly seriesTicker: string | undefined
+}
+
 /** The markets that trade now: open or paused, of a wanted strike period. Instants are exchange time, epoch ms. */
 export class ActiveMarkets extends Context.Service<
   ActiveMarkets,
@@ -17,6 +29,8 @@ export class ActiveMarkets extends Context.Service<
     nextTransition(nowMillis: number): Effect.Effect<number | undefined, SqlError>
     /** Nearest to closing first. */
     readonly tickers: Effect.Effect<ReadonlyArray<string>, SqlError>
+    /** Those of a share, nearest to closing first. */
+    of(share: MarketShare): Effect.Effect<ReadonlyArray<ActiveMarket>, SqlError>
   }
 >()("kalshi-ingestor/store/ActiveMarkets") {
   static readonly layer = Layer.effect(
@@ -45,6 +59,20 @@ export class ActiveMarkets extends Context.Service<
         ),
         tickers: sql<{ ticker: string }>`select ticker from active_markets order by close_time, ticker`.pipe(
           Effect.map((rows) => rows.map((row) => row.ticker))
+        ),
+        of: Effect.fn("ActiveMarkets.of")(({ key, slotCount, slots }) =>
+          sql<{ ticker: string; series_ticker: string | null }>`
+            select a.ticker, e.series_ticker
+            from active_markets a
+            left join events e using (event_ticker)
+            where ${slots.length === slotCount}
+              or market_slot(case ${key} when 'event' then coalesce(a.event_ticker, a.ticker) else a.ticker end, ${slotCount})
+                = any (${slots}::int[])
+            order by a.close_time, a.ticker`.pipe(
+            Effect.map((rows) =>
+              rows.map((row) => ({ ticker: row.ticker, seriesTicker: row.series_ticker ?? undefined }))
+            )
+          )
         )
       })
     })

@@ -9,9 +9,11 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
+import { CaptureProgress } from "../../src/ingest/CaptureProgress.ts"
 import { CaptureWriter } from "../../src/ingest/CaptureWriter.ts"
 import { Journal } from "../../src/ingest/Journal.ts"
 import { LifecycleFilter } from "../../src/ingest/LifecycleFilter.ts"
+import { ShardShare } from "../../src/ingest/ShardShare.ts"
 import { Drift } from "../../src/kalshi/Drift.ts"
 import { ExchangeTime } from "../../src/runtime/ExchangeTime.ts"
 import { Health } from "../../src/runtime/Health.ts"
@@ -37,7 +39,8 @@ export const journalOf = (at: string, segmentBytes = 20_000) =>
   Layer.fresh(Journal.layer({ directory: at, segmentBytes, syncMillis: 20 }))
 
 const role = Layer.suspend(() =>
-  CaptureWriter("event/12").pipe(
+  CaptureWriter.pipe(
+    Layer.provide([CaptureProgress.layer, ShardShare.layerStatic("event", 12, 0)]),
     Layer.provide(
       Layer.mergeAll(
         ActiveMarkets.layer,
