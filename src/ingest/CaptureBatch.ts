@@ -30,6 +30,8 @@ export interface Reading {
   readonly fromWall: (wallMillis: number) => number
   /** True for a tick that need not be stored, being equal to the one before. Asked once for each tick, in order. */
   readonly isRepeat: (record: JournalRecord, tick: Tick) => boolean
+  /** Markets that another journal carries by now, and from which instant on: what this one heard since is not stored twice. */
+  readonly takenOver: ReadonlyMap<string, number>
 }
 
 /** What a mark without slots means: one process had all markets. */
@@ -45,6 +47,10 @@ export class CaptureBatch {
   readonly quarantined: Array<QuarantinedFrame> = []
   /** Frames whose sequence number was heard before, left out. */
   repeated = 0
+  /** Ticks equal to the one before, left out. */
+  deduplicated = 0
+  /** Frames that another journal has, left out. */
+  fenced = 0
 
   /** The markets of all rows. */
   get tickers(): ReadonlySet<string> {
@@ -89,8 +95,9 @@ export class CaptureBatch {
     state.lastAliveMillis = at
     switch (frame._tag) {
       case "Ticker":
-        if (!reading.isRepeat(record, frame.tick))
-          this.ticks.add(frame.tick, record.kind === "snapshot" ? "snapshot" : "live")
+        if (this.#isFenced(frame.tick.ticker, at, reading)) return
+        if (reading.isRepeat(record, frame.tick)) this.deduplicated += 1
+        else this.ticks.add(frame.tick, record.kind === "snapshot" ? "snapshot" : "live")
         return
       case "Malformed":
         this.#quarantine(record, start, at, frame.cause)
@@ -118,6 +125,12 @@ export class CaptureBatch {
       case "Unknown":
         return
     }
+  }
+
+  #isFenced(ticker: string, at: number, { takenOver }: Reading): boolean {
+    if (takenOver.size === 0 || at < (takenOver.get(ticker) ?? Number.POSITIVE_INFINITY)) return false
+    this.fenced += 1
+    return true
   }
 
   /** Follows the sequence of the frame's subscription; false for a frame that was heard before. */

@@ -34,6 +34,7 @@ import type { JournalPosition, JournalRecord } from "./JournalRecord.ts"
 import { LifecycleFilter } from "./LifecycleFilter.ts"
 import { untilDatabaseAnswers } from "./Retry.ts"
 import { ShardShare } from "./ShardShare.ts"
+import { TickDedupe } from "./TickDedupe.ts"
 
 /** Another process stores the same journal. */
 export class JournalTaken extends Schema.TaggedError<JournalTaken>()("JournalTaken", { journal: Schema.String }) {
@@ -41,6 +42,11 @@ export class JournalTaken extends Schema.TaggedError<JournalTaken>()("JournalTak
     return `journal ${this.journal} is being stored by another process`
   }
 }
+
+/** Slots of this journal's markets have gone to another one, which stores them: since when, by slot. */
+class SlotsTaken extends Schema.TaggedError<SlotsTaken>()("SlotsTaken", {
+  lost: Schema.ReadonlyMap(Schema.Int, Schema.Finite)
+}) {}
 
 const ticksStored = Metric.counter("ticks_stored", { description: "Ticks committed", incremental: true })
 const tradesStored = Metric.counter("trades_stored", { description: "Trades of the feed committed", incremental: true })
@@ -54,6 +60,14 @@ const quarantined = Metric.counter("frames_quarantined", {
 })
 const repeated = Metric.counter("frames_repeated", {
   description: "Frames left out because their sequence number was heard before",
+  incremental: true
+})
+const deduplicated = Metric.counter("ticks_deduplicated", {
+  description: "Ticks left out because they were equal to the one before (WS_TICK_DEDUP_ENABLE)",
+  incremental: true
+})
+const fenced = Metric.counter("frames_fenced", {
+  description: "Frames left out because another process records their market by now",
   incremental: true
 })
 const storeLag = Metric.histogram("receive_to_commit_seconds", {
@@ -92,6 +106,8 @@ interface Prepared {
   readonly before: FeedState
   readonly after: FeedState
   readonly batch: CaptureBatch
+  /** How the records are read when they must be read again. */
+  readonly again: Reading
 }
 
 /**
@@ -103,7 +119,7 @@ export const CaptureWriter = Layer.effectDiscard(
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const journal = yield* Journal
-    const { shard } = yield* ShardShare
+    const { key, shard, slotCount } = yield* ShardShare
     const captured = yield* CaptureProgress
     const ledger = yield* CaptureLedger
     const keys = yield* MarketKeys
@@ -118,7 +134,11 @@ export const CaptureWriter = Layer.effectDiscard(
     const time = yield* ExchangeTime
     const loops = yield* Loops
     const health = yield* Health
-    const { journalKeepHours, periods, writerBatch } = yield* Setting.read(IngestConfig.capture)
+    const config = yield* Setting.read(IngestConfig.capture)
+    const { journalKeepHours, periods, writerBatch } = config
+    const dedupe = config.dedupe
+      ? new TickDedupe({ maxAgeMillis: config.dedupeSeconds * 1000, fields: config.dedupeFields })
+      : undefined
     const wanted = periods.map((period) => normalize(period) ?? period)
     const progress = {
       committedAt: yield* Clock.currentTimeMillis,
@@ -129,7 +149,8 @@ export const CaptureWriter = Layer.effectDiscard(
     const reading: Reading = {
       decode: (raw, receivedMillis) => decodeFrame(raw, receivedMillis, drift.unknown),
       fromWall: time.fromWall,
-      isRepeat: () => false
+      isRepeat: () => false,
+      takenOver: new Map()
     }
 
     const resume = Effect.gen(function* () {
@@ -142,13 +163,14 @@ export const CaptureWriter = Layer.effectDiscard(
       const made = yield* ledger.advance({
         journal: journal.id,
         shard,
+        slots: [],
         from: undefined,
         to: position,
         frames: 0,
         lastReceivedMillis: undefined,
         state: FeedState.initial
       })
-      if (!made) return yield* new JournalTaken({ journal: journal.id })
+      if (made._tag === "Taken") return yield* new JournalTaken({ journal: journal.id })
       return { position, state: FeedState.initial }
     })
 
@@ -156,16 +178,38 @@ export const CaptureWriter = Layer.effectDiscard(
       records: ReadonlyArray<JournalRecord>,
       from: JournalPosition,
       start: JournalPosition,
-      before: FeedState
+      before: FeedState,
+      how: Reading,
+      again = how
     ): Prepared => {
       const batch = new CaptureBatch()
       const after = before.clone()
       let at = start
       for (const record of records) {
-        batch.read(record, at, after, reading)
+        batch.read(record, at, after, how)
         at = record.end
       }
-      return { records, from, start, to: at, before, after, batch }
+      return { records, from, start, to: at, before, after, batch, again }
+    }
+
+    /** Reads records for the first time: what is left out as a repeat now is left out whenever they are read again. */
+    const prepareFirst = (
+      records: ReadonlyArray<JournalRecord>,
+      from: JournalPosition,
+      start: JournalPosition,
+      before: FeedState
+    ): Prepared => {
+      if (dedupe === undefined) return prepare(records, from, start, before, reading)
+      const repeats = new Set<JournalRecord>()
+      const first: Reading = {
+        ...reading,
+        isRepeat: (record, tick) => {
+          const repeat = dedupe.isRepeat(tick)
+          if (repeat) repeats.add(record)
+          return repeat
+        }
+      }
+      return prepare(records, from, start, before, first, { ...reading, isRepeat: (record) => repeats.has(record) })
     }
 
     const change = (gap: GapChange) => {
@@ -182,7 +226,11 @@ export const CaptureWriter = Layer.effectDiscard(
       }
     }
 
-    const write = Effect.fnUntraced(function* ({ after, batch, from, to }: Prepared, attempt: number) {
+    const write = Effect.fnUntraced(function* (
+      { after, batch, before, from, to }: Prepared,
+      attempt: number,
+      lostBefore: ReadonlyMap<number, number>
+    ) {
       const lifecycle = yield* lifecycleFilter.select(batch.lifecycle)
       const now = yield* Clock.currentTimeMillis
       const rows = batch.ticks.length
@@ -196,18 +244,21 @@ export const CaptureWriter = Layer.effectDiscard(
         const moved = yield* ledger.advance({
           journal: journal.id,
           shard,
+          slots: before.slots,
           from,
           to,
           frames: batch.frames,
           lastReceivedMillis: after.lastAliveMillis,
           state: after
         })
-        if (!moved) {
+        if (moved._tag === "Taken") {
           const stored = Option.getOrUndefined(yield* ledger.position(journal.id))
           // The commit before this attempt went through, only its answer was lost.
           if (attempt > 0 && stored?.segment === to.segment && stored.offset === to.offset) return
           return yield* new JournalTaken({ journal: journal.id })
         }
+        if ([...moved.lostSlots.keys()].some((slot) => !lostBefore.has(slot)))
+          return yield* new SlotsTaken({ lost: moved.lostSlots })
         yield* ticks.insert(batch.ticks)
         yield* trades.insert(batch.trades)
         yield* lifecycleEvents.insert(lifecycle.messages)
@@ -230,6 +281,8 @@ export const CaptureWriter = Layer.effectDiscard(
       yield* Metric.update(lifecycleStored, lifecycle.messages.length)
       yield* Metric.update(quarantined, batch.quarantined.length)
       yield* Metric.update(repeated, batch.repeated)
+      yield* Metric.update(fenced, batch.fenced)
+      yield* Metric.update(deduplicated, batch.deduplicated)
     })
 
     const measure = Effect.fnUntraced(function* ({ batch, records }: Prepared) {
@@ -244,28 +297,53 @@ export const CaptureWriter = Layer.effectDiscard(
         yield* Metric.update(exchangeLag, (tick.receivedMillis - tick.exchangeMillis) / 1000)
     })
 
-    const commit = (prepared: Prepared): Effect.Effect<void, Effect.Error<ReturnType<typeof write>>> => {
+    /** The same records without what another journal has, too. */
+    const fence = Effect.fnUntraced(function* (prepared: Prepared, lost: ReadonlyMap<number, number>) {
+      const { batch, before, from, records, start } = prepared
+      const slotOf = yield* active.slotsOf(batch.tickers, { key, slotCount })
+      const takenOver = new Map(
+        [...slotOf].flatMap(([ticker, slot]) => {
+          const since = lost.get(slot)
+          return since === undefined ? [] : [[ticker, since] as const]
+        })
+      )
+      const again = prepare(records, from, start, before, { ...prepared.again, takenOver })
+      const millis = Math.min(again.after.lastAliveMillis ?? 0, ...lost.values())
+      again.batch.gaps.push({ _tag: "AliveUntil", millis, slots: [...lost.keys()] })
+      yield* Effect.logWarning("another process records markets of this journal by now", {
+        slots: [...lost.keys()].join(" ")
+      })
+      return again
+    })
+
+    const commit = (
+      prepared: Prepared,
+      lost: ReadonlyMap<number, number> = new Map()
+    ): Effect.Effect<void, Exclude<Effect.Error<ReturnType<typeof write>>, SlotsTaken>> => {
       let attempts = 0
-      return untilDatabaseAnswers(Effect.suspend(() => write(prepared, attempts++))).pipe(
+      return untilDatabaseAnswers(Effect.suspend(() => write(prepared, attempts++, lost))).pipe(
+        Effect.catchTag("SlotsTaken", (taken) =>
+          Effect.flatMap(untilDatabaseAnswers(fence(prepared, taken.lost)), (again) => commit(again, taken.lost))
+        ),
         Effect.catch((error) => {
           if (!isSqlError(error) || !isData(error)) return Effect.fail(error)
-          const { before, from, records, start } = prepared
+          const { again, before, from, records, start } = prepared
           if (records.length > 1) {
             const middle = Math.floor(records.length / 2)
-            const head = prepare(records.slice(0, middle), from, start, before)
+            const head = prepare(records.slice(0, middle), from, start, before, again)
             return Effect.andThen(
-              commit(head),
-              Effect.suspend(() => commit(prepare(records.slice(middle), head.to, head.to, head.after)))
+              commit(head, lost),
+              Effect.suspend(() => commit(prepare(records.slice(middle), head.to, head.to, head.after, again), lost))
             )
           }
           if (prepared.batch.frames === 0 || prepared.batch.quarantined.length > 0) return Effect.fail(error)
           const cause = `the database refuses it (${sqlState(error) ?? error.reason._tag})`
           const batch = new CaptureBatch()
           const after = before.clone()
-          batch.refuse(records[0]!, start, after, reading, cause)
+          batch.refuse(records[0]!, start, after, again, cause)
           return Effect.andThen(
             Effect.logError("frame refused by the database, quarantined", { cause, ...start }),
-            commit({ ...prepared, after, batch })
+            commit({ ...prepared, after, batch }, lost)
           )
         })
       )
@@ -285,7 +363,7 @@ export const CaptureWriter = Layer.effectDiscard(
         }
         const { segment } = records[0]!.end
         const begin = segment === position.segment ? position : { segment, offset: 0 }
-        const prepared = prepare(records, position, begin, state)
+        const prepared = prepareFirst(records, position, begin, state)
         yield* Queue.offer(ready, prepared)
         position = next
         state = prepared.after

@@ -1,4 +1,5 @@
 import * as Setting from "../runtime/Setting.ts"
+import { dedupeFields } from "./TickDedupe.ts"
 
 const seconds = { min: 0.1, max: 604_800 }
 
@@ -116,6 +117,32 @@ export const capture = {
       min: 1,
       max: 500_000
     }
+  ),
+  dedupe: Setting.boolean(
+    "WS_TICK_DEDUP_ENABLE",
+    "1 leaves out a tick that is equal to the last stored one of its market",
+    false
+  ),
+  dedupeSeconds: Setting.number(
+    "WS_TICK_DEDUP_MAX_AGE_SECONDS",
+    "an equal tick is stored again when the last stored one is older than this",
+    1,
+    { min: 0, max: 86_400 }
+  ),
+  dedupeFields: Setting.list(
+    "WS_TICK_DEDUP_FIELDS",
+    "what must be equal",
+    [
+      "price",
+      "yes_bid",
+      "yes_ask",
+      "volume",
+      "open_interest",
+      "dollar_volume",
+      "dollar_open_interest",
+      "implied_yes_mid"
+    ],
+    dedupeFields
   ),
   journalDirectory: Setting.text(
     "JOURNAL_DIR",

@@ -29,6 +29,11 @@ export class ActiveMarkets extends Context.Service<
     nextTransition(nowMillis: number): Effect.Effect<number | undefined, SqlError>
     /** Nearest to closing first. */
     readonly tickers: Effect.Effect<ReadonlyArray<string>, SqlError>
+    /** The slot of each market that the catalog knows, active or not. */
+    slotsOf(
+      tickers: Iterable<string>,
+      division: Omit<MarketShare, "slots">
+    ): Effect.Effect<ReadonlyMap<string, number>, SqlError>
     /** Those of a share, nearest to closing first. */
     of(share: MarketShare): Effect.Effect<ReadonlyArray<ActiveMarket>, SqlError>
   }
@@ -59,6 +64,14 @@ export class ActiveMarkets extends Context.Service<
         ),
         tickers: sql<{ ticker: string }>`select ticker from active_markets order by close_time, ticker`.pipe(
           Effect.map((rows) => rows.map((row) => row.ticker))
+        ),
+        slotsOf: Effect.fn("ActiveMarkets.slotsOf")((tickers, { key, slotCount }) =>
+          sql<{ ticker: string; slot: number }>`
+            select ticker, market_slot(case ${key} when 'event' then coalesce(event_ticker, ticker) else ticker end, ${slotCount})
+              as slot
+            from markets where ticker = any (${[...tickers]}::text[])`.pipe(
+            Effect.map((rows) => new Map(rows.map(({ slot, ticker }) => [ticker, slot])))
+          )
         ),
         of: Effect.fn("ActiveMarkets.of")(({ key, slotCount, slots }) =>
           sql<{ ticker: string; series_ticker: string | null }>`

@@ -55,6 +55,11 @@ export interface Place {
   readonly offset: number
 }
 
+/** `Taken`: somebody else moved the position. `lostSlots`: those of ours that another journal carries by now, and since when. */
+export type Advanced =
+  | { readonly _tag: "Moved"; readonly lostSlots: ReadonlyMap<number, number> }
+  | { readonly _tag: "Taken" }
+
 export interface QuarantinedFrame {
   readonly receivedMillis: number
   readonly segment: number
@@ -71,17 +76,18 @@ export class CaptureLedger extends Context.Service<
   CaptureLedger,
   {
     position(journal: string): Effect.Effect<Option.Option<StoredPosition>, SqlError>
-    /** False when the stored position is not `from`: somebody else has moved it. */
+    /** Moves the stored position, if it is still `from`. */
     advance(options: {
       readonly journal: string
       readonly shard: string
+      readonly slots: ReadonlyArray<number>
       readonly from: Place | undefined
       readonly to: Place
       readonly frames: number
       readonly lastReceivedMillis: number | undefined
       /** Anything JSON; what a reader needs to go on from `to`. */
       readonly state: unknown
-    }): Effect.Effect<boolean, SqlError>
+    }): Effect.Effect<Advanced, SqlError>
     /** Opens a gap of all channels for those of the slots that have none open and that no other journal took over. */
     linkLost(
       share: Share,
@@ -122,22 +128,27 @@ export class CaptureLedger extends Context.Service<
             )
           )
         ),
-        advance: Effect.fnUntraced(function* ({ frames, from, journal, lastReceivedMillis, shard, state, to }) {
+        advance: Effect.fnUntraced(function* ({ frames, from, journal, lastReceivedMillis, shard, slots, state, to }) {
           const lastReceived = lastReceivedMillis === undefined ? null : fromMillis(lastReceivedMillis)
           const known = JSON.stringify(state)
           const moved =
             from === undefined
-              ? yield* sql`
+              ? yield* sql<{ lost: LostSlots }>`
                   insert into journal_positions (journal, shard, segment, "offset", frames, last_received_at, state)
                   values (${journal}, ${shard}, ${to.segment}, ${to.offset}, ${frames}, ${lastReceived}, ${known}::jsonb)
-                  on conflict (journal) do nothing returning 1`
-              : yield* sql`
+                  on conflict (journal) do nothing returning null as lost`
+              : yield* sql<{ lost: LostSlots }>`
                   update journal_positions set
                     shard = ${shard}, segment = ${to.segment}, "offset" = ${to.offset}, frames = frames + ${frames},
                     last_received_at = greatest(last_received_at, ${lastReceived}::timestamptz), state = ${known}::jsonb,
                     updated_at = clock_timestamp()
-                  where journal = ${journal} and segment = ${from.segment} and "offset" = ${from.offset} returning 1`
-          return moved.length === 1
+                  where journal = ${journal} and segment = ${from.segment} and "offset" = ${from.offset}
+                  returning (
+                    select json_agg(json_build_object('slot', f.slot, 'since', (extract(epoch from f.since) * 1000)::float8))
+                    from slot_feeds f
+                    where f.shard = ${shard} and f.slot = any (${slots}::int[]) and f.journal <> ${journal}) as lost`
+          if (moved[0] === undefined) return { _tag: "Taken" }
+          return { _tag: "Moved", lostSlots: new Map((moved[0].lost ?? []).map(({ since, slot }) => [slot, since])) }
         }),
         linkLost: Effect.fnUntraced(function* ({ journal, shard, slots }, since, cause, detail) {
           yield* sql`
@@ -190,3 +201,5 @@ export class CaptureLedger extends Context.Service<
     })
   )
 }
+
+type LostSlots = ReadonlyArray<{ readonly slot: number; readonly since: number }> | null
