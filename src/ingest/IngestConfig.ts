@@ -118,6 +118,12 @@ export const capture = {
       max: 500_000
     }
   ),
+  silenceSeconds: Setting.number(
+    "WS_SILENCE_SECONDS",
+    "a connection without data for this long, when much was due, must prove that it lives; 0 turns that off",
+    60,
+    { min: 0, max: 86_400 }
+  ),
   dedupe: Setting.boolean(
     "WS_TICK_DEDUP_ENABLE",
     "1 leaves out a tick that is equal to the last stored one of its market",

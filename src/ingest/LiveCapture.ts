@@ -4,6 +4,7 @@ import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
+import { inMaintenance } from "../kalshi/ExchangeMaintenance.ts"
 import { KalshiSocket, type Session } from "../kalshi/KalshiSocket.ts"
 import { KalshiSocketError } from "../kalshi/KalshiSocketError.ts"
 import { socketErrorCode } from "../kalshi/SocketErrorCode.ts"
@@ -18,10 +19,11 @@ import { type ActiveMarket, ActiveMarkets } from "../store/ActiveMarkets.ts"
 import { CaptureLedger, type GapCause } from "../store/CaptureLedger.ts"
 import { AwaitedSnapshots } from "./AwaitedSnapshots.ts"
 import { CaptureProgress } from "./CaptureProgress.ts"
+import { FeedWatchdog } from "./FeedWatchdog.ts"
 import * as IngestConfig from "./IngestConfig.ts"
 import { entryNow, Journal } from "./Journal.ts"
 import { encodeMark, type JournalMark } from "./JournalMark.ts"
-import type { JournalKind } from "./JournalRecord.ts"
+import type { JournalEntry, JournalKind } from "./JournalRecord.ts"
 import { type MarketChannel, makeMarketChannel, marketChannels } from "./MarketChannel.ts"
 import { MarketsChanged } from "./MarketsChanged.ts"
 import { SequenceWatch } from "./SequenceWatch.ts"
@@ -48,7 +50,13 @@ const fewFrames = 64
 /** The wall clock may differ this much from the monotonic one before it counts as a jump. */
 const jumpMillis = 1_000
 
+/** A feed that is asked for data and sends none within this time is dead. */
+const proofWithin = "10 seconds"
+
 const lifecycle = "market_lifecycle_v2"
+
+const isData = (raw: string) =>
+  raw.startsWith('{"type":"ticker"') || raw.startsWith('{"type":"trade"') || raw.startsWith('{"type":"orderbook_delta"')
 
 /**
  * Records the live feed: every frame goes to the journal as it arrives, and the subscriptions follow active_markets. A
@@ -127,6 +135,7 @@ export const LiveCapture = Layer.effectDiscard(
     const record = Effect.fnUntraced(function* (
       session: Session,
       awaited: AwaitedSnapshots,
+      watchdog: FeedWatchdog,
       missing: Queue.Queue<number>
     ) {
       const watch = new SequenceWatch()
@@ -135,15 +144,18 @@ export const LiveCapture = Layer.effectDiscard(
         const frames = yield* session.pull
         awaited.forgetBefore(frames[0].receivedMillis)
         const monotonicMillis = Number(yield* Clock.currentTimeNanos) / 1e6
-        yield* journal.append(
-          frames.map(({ raw, receivedMillis }) => ({
-            kind: awaited.isSnapshot(raw) ? "snapshot" : "frame",
-            receivedMillis,
-            monotonicMillis,
-            payload: raw
-          }))
-        )
+        let live = 0
+        let answers = 0
+        const entries = frames.map(({ raw, receivedMillis }): JournalEntry => {
+          const kind = awaited.isSnapshot(raw) ? "snapshot" : "frame"
+          if (kind === "snapshot") answers++
+          else if (isData(raw)) live++
+          return { kind, receivedMillis, monotonicMillis, payload: raw }
+        })
+        yield* journal.append(entries)
         link.lastFrameAt = frames.at(-1)!.receivedMillis
+        if (live > 0) watchdog.data(live, link.lastFrameAt)
+        else if (answers > 0) watchdog.answered(link.lastFrameAt)
         yield* Metric.update(framesReceived, frames.length)
         const apart = link.lastFrameAt - monotonicMillis
         if (drift !== undefined && Math.abs(apart - drift) > jumpMillis) {
@@ -168,6 +180,7 @@ export const LiveCapture = Layer.effectDiscard(
     const follow = Effect.fnUntraced(function* (
       session: Session,
       channels: ReadonlyArray<MarketChannel>,
+      watchdog: FeedWatchdog,
       missing: Queue.Queue<number>
     ) {
       let lifecycleSid: number | undefined
@@ -199,6 +212,10 @@ export const LiveCapture = Layer.effectDiscard(
           yield* Metric.update(subscribedMarkets(channel.channel), channel.subscribed.size)
           yield* noteLeftOut(channel.channel, leftOut)
         }
+        watchdog.subscribed(
+          channels.reduce((sum, { subscribed }) => sum + subscribed.size, 0),
+          yield* Clock.currentTimeMillis
+        )
         return slots
       })
 
@@ -244,6 +261,24 @@ export const LiveCapture = Layer.effectDiscard(
         }
       ).pipe(Effect.delay(`${config.bookSnapshotSeconds} seconds`), Effect.forever)
 
+    /** Cuts a link that is alive and says nothing. What speaks when asked, and not by itself, has become quiet. */
+    const watch = Effect.fnUntraced(function* (channels: ReadonlyArray<MarketChannel>, watchdog: FeedWatchdog) {
+      const suspected = Effect.gen(function* () {
+        if (inMaintenance(yield* time.now) || !watchdog.isSuspect(yield* Clock.currentTimeMillis)) return
+        const { lastFrameAt } = link
+        yield* Effect.logWarning("no data though much was due, asking for some")
+        yield* channels[0]?.probe ?? Effect.void
+        yield* Effect.sleep(proofWithin)
+        const now = yield* Clock.currentTimeMillis
+        if (watchdog.isSuspect(now))
+          return yield* new KalshiSocketError({
+            reason: { _tag: "NoData", seconds: Math.round((now - lastFrameAt) / 1000) }
+          })
+        watchdog.forget(now)
+      })
+      return yield* suspected.pipe(Effect.delay("5 seconds"), Effect.forever)
+    })
+
     const firstRefusal = (error: KalshiSocketError) => !link.connectedBefore && error.reason._tag === "Unauthorized"
 
     const session = Effect.gen(function* () {
@@ -264,6 +299,7 @@ export const LiveCapture = Layer.effectDiscard(
       )
       const awaited = new AwaitedSnapshots()
       const missing = yield* Queue.sliding<number>(16)
+      const watchdog = new FeedWatchdog(config.silenceSeconds * 1000, yield* Clock.currentTimeMillis)
       const channels = marketChannels
         .filter((channel) => config.channels.includes(channel))
         .map((channel) =>
@@ -277,8 +313,9 @@ export const LiveCapture = Layer.effectDiscard(
           })
         )
       return yield* Effect.raceAllFirst([
-        record(live, awaited, missing),
-        follow(live, channels, missing),
+        record(live, awaited, watchdog, missing),
+        follow(live, channels, watchdog, missing),
+        config.silenceSeconds > 0 ? watch(channels, watchdog) : Effect.never,
         refreshBooks(channels),
         keepAlive
       ])
@@ -293,7 +330,11 @@ export const LiveCapture = Layer.effectDiscard(
         error._tag === "KalshiSocketError" && !firstRefusal(error)
           ? Effect.andThen(
               Effect.logWarning("the feed ended, connecting again", { reason: error.message }),
-              link.connectedBefore ? mark("closed", { cause: causeOf(error), detail: error.message }) : Effect.void
+              link.connectedBefore
+                ? Effect.flatMap(time.now, (now) =>
+                    mark("closed", { cause: causeOf(error, now), detail: error.message })
+                  )
+                : Effect.void
             )
           : Effect.void
       )
@@ -345,7 +386,8 @@ export const LiveCapture = Layer.effectDiscard(
   })
 )
 
-const causeOf = ({ reason }: KalshiSocketError): GapCause => {
-  if (reason._tag === "NoPing") return "silence"
+const causeOf = ({ reason }: KalshiSocketError, exchangeMillis: number): GapCause => {
+  if (reason._tag === "NoPing" || reason._tag === "NoData") return "silence"
+  if (inMaintenance(exchangeMillis)) return "exchange_maintenance"
   return reason._tag === "SubscriptionEnded" && reason.code === 25 ? "overflow" : "disconnect"
 }

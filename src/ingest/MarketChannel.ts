@@ -33,6 +33,8 @@ export interface MarketChannel {
     wanted: ReadonlyArray<string>,
     again: boolean
   ) => Effect.Effect<ReadonlyArray<string>, KalshiSocketError>
+  /** Makes the feed send the current state of one market that is subscribed. */
+  readonly probe: Effect.Effect<void, KalshiSocketError>
   /** Asks for the order books of all its markets anew. */
   readonly refreshBooks: Effect.Effect<void, KalshiSocketError>
 }
@@ -103,6 +105,11 @@ export const makeMarketChannel = (session: Session, options: MarketChannelOption
     return wanted.filter((ticker) => !subscribed.has(ticker))
   })
 
+  const probe = Effect.suspend(() => {
+    const last = [...subscribed].at(-1)
+    return last === undefined ? Effect.void : Effect.andThen(remove([last]), add([last]))
+  })
+
   const refreshBooks = Effect.suspend(() => {
     const tickers = [...subscribed]
     const batches = Array.from({ length: Math.ceil(tickers.length / batchSize) }, (_, index) =>
@@ -123,5 +130,5 @@ export const makeMarketChannel = (session: Session, options: MarketChannelOption
     )
   })
 
-  return { channel, subscribed, sid: () => sid, align, refreshBooks }
+  return { channel, subscribed, sid: () => sid, align, probe, refreshBooks }
 }
