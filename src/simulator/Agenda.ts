@@ -4,10 +4,19 @@ import type { Tape } from "./Tape.ts"
 /** Something that will happen at an exchange instant. */
 export type Action =
   | {
-      readonly _tag: "Open" | "Created" | "Paused" | "Resumed" | "CloseMoved" | "Determined" | "Settled"
+      readonly _tag:
+        | "Open"
+        | "Created"
+        | "Paused"
+        | "Resumed"
+        | "CloseMoved"
+        | "Relevelled"
+        | "Renamed"
+        | "Determined"
+        | "Settled"
       readonly market: MarketSpec
     }
-  | { readonly _tag: "EventCreated"; readonly event: EventSpec }
+  | { readonly _tag: "EventCreated" | "EventListed" | "FeesChanged"; readonly event: EventSpec }
   | { readonly _tag: "Step"; readonly tape: Tape }
 
 interface Item {

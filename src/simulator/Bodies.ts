@@ -1,6 +1,6 @@
 import { day, iso, isoMicros, minute } from "./Calendar.ts"
 import type { CandleSpec, Distribution } from "./Candles.ts"
-import { closeAt, determinedAt, type EventSpec, type MarketSpec, settledAt, statusAt } from "./Catalog.ts"
+import { closeAt, determinedAt, type EventSpec, type MarketSpec, settledAt, statusAt, structureAt } from "./Catalog.ts"
 import type { Strictness } from "./Options.ts"
 import { contracts, dollars, oneDollar, rangesBody } from "./Prices.ts"
 import { combine, hash, unit, uuid } from "./Random.ts"
@@ -32,6 +32,9 @@ export const updatedMs = (market: MarketSpec, now: number): number => {
     consider(pause.fromMs)
     consider(pause.toMs)
   }
+  for (const move of market.levelMoves) consider(move.atMs)
+  for (const ruling of market.rulings) consider(ruling.atMs)
+  if (market.renamedMs !== undefined) consider(market.renamedMs)
   consider(determinedAt(market, now))
   consider(settledAt(market, now))
   return updated
@@ -42,6 +45,7 @@ export const marketBody = (world: World, market: MarketSpec, strictness: Strictn
   const { event } = market
   const { series } = event
   const status = statusAt(market, now)
+  const structure = structureAt(market, now)
   const outcome = world.outcome(market)
   const tape = status === "initialized" ? undefined : world.tape(market)
   const top = tape?.top
@@ -81,8 +85,8 @@ export const marketBody = (world: World, market: MarketSpec, strictness: Strictn
     previous_price_dollars: dollars(before?.last ?? 0),
     previous_yes_ask_dollars: before === undefined ? "0.0000" : dollars(before.ask),
     previous_yes_bid_dollars: dollars(before?.bid ?? 0),
-    price_level_structure: series.structure.name,
-    price_ranges: rangesBody(series.structure),
+    price_level_structure: structure.name,
+    price_ranges: rangesBody(structure),
     result: outcome?.result ?? "",
     rules_primary: rules(market),
     rules_secondary: "Nothing herein is a fact: this exchange is simulated.",
@@ -116,6 +120,7 @@ export const eventUpdatedMs = (event: EventSpec, now: number): number => {
   let updated = event.createdMs
   for (const move of event.markets[0]?.closeMoves ?? [])
     if (move.atMs <= now && move.atMs > updated) updated = move.atMs
+  if (event.feeOverride !== undefined) updated = Math.max(updated, event.feeOverride.atMs)
   return updated
 }
 
@@ -131,8 +136,8 @@ export const eventBody = (
   event_ticker: event.ticker,
   exchange_index: event.series.exchangeIndex,
   ...(novel(strictness.novelty, event.ticker) ? { experimental_badges: ["new"] } : {}),
-  fee_multiplier_override: null,
-  fee_type_override: null,
+  fee_multiplier_override: event.feeOverride?.multiplier ?? null,
+  fee_type_override: event.feeOverride?.type ?? null,
   last_updated_ts: hash(event.ticker) % 40 === 0 ? "0001-01-01T00:00:00Z" : iso(eventUpdatedMs(event, now)),
   ...(markets === undefined ? {} : { markets }),
   mutually_exclusive: event.exclusive,

@@ -1,4 +1,5 @@
 import { hour, minute, monthName, toEastern } from "./Calendar.ts"
+import type { PriceStructure } from "./Prices.ts"
 import { combine, hash, uuid } from "./Random.ts"
 import { allSeries, type SeriesSpec } from "./SeriesSpec.ts"
 import { chanceAbove, chanceWarmer, highestTemperature, priceAt, published } from "./Underlying.ts"
@@ -18,6 +19,7 @@ export interface EventSpec {
   readonly title: string
   readonly subTitle: string
   readonly exclusive: boolean
+  feeOverride: FeeOverride | undefined
   markets: ReadonlyArray<MarketSpec>
 }
 
@@ -31,7 +33,25 @@ export interface CloseMove {
   readonly closeMs: number
 }
 
-/** One market. `pauses` and `closeMoves` are ascending and only ever appended to, at the present. */
+/** `undefined` fields are null for the exchange. */
+export interface FeeOverride {
+  readonly atMs: number
+  readonly type: string | undefined
+  readonly multiplier: number | undefined
+}
+
+export interface LevelMove {
+  readonly atMs: number
+  readonly structure: PriceStructure
+}
+
+/** A result that is questioned, or replaced by the other one. */
+export interface Ruling {
+  readonly atMs: number
+  readonly stage: "disputed" | "amended"
+}
+
+/** One market. Its lists are ascending and only ever appended to, at the present. */
 export interface MarketSpec {
   readonly ticker: string
   readonly marketId: string
@@ -41,10 +61,13 @@ export interface MarketSpec {
   readonly strikeType: StrikeType
   readonly floor: number | undefined
   readonly cap: number | undefined
-  readonly yesSubTitle: string
+  yesSubTitle: string
+  renamedMs: number | undefined
   readonly noSubTitle: string
   pauses: ReadonlyArray<Pause>
   closeMoves: ReadonlyArray<CloseMove>
+  levelMoves: ReadonlyArray<LevelMove>
+  rulings: ReadonlyArray<Ruling>
 }
 
 /** The closing time as it is known at an instant. */
@@ -62,18 +85,39 @@ export const pausedAt = (market: MarketSpec, millis: number): boolean => {
 export const determinedAt = (market: MarketSpec, millis: number): number =>
   closeAt(market, millis) + market.event.determineDelay + market.index * 20
 
-export const settledAt = (market: MarketSpec, millis: number): number =>
-  determinedAt(market, millis) + market.event.series.timerSeconds * 1000
+export const rulingAt = (market: MarketSpec, millis: number): Ruling | undefined =>
+  market.rulings.findLast((ruling) => ruling.atMs <= millis)
 
-export type Status = "initialized" | "active" | "inactive" | "closed" | "determined" | "finalized"
+/** When the market settles, as it is known at an instant: never, while its result is disputed. */
+export const settledAt = (market: MarketSpec, millis: number): number => {
+  const timer = market.event.series.timerSeconds * 1000
+  const ruling = market.rulings.length === 0 ? undefined : rulingAt(market, millis)
+  if (ruling === undefined) return determinedAt(market, millis) + timer
+  return ruling.stage === "disputed" ? Number.POSITIVE_INFINITY : ruling.atMs + timer
+}
+
+export const structureAt = (market: MarketSpec, millis: number): PriceStructure => {
+  let { structure } = market.event.series
+  for (const move of market.levelMoves) if (move.atMs <= millis) structure = move.structure
+  return structure
+}
+
+export type Status =
+  | "initialized"
+  | "active"
+  | "inactive"
+  | "closed"
+  | "determined"
+  | "disputed"
+  | "amended"
+  | "finalized"
 
 export const statusAt = (market: MarketSpec, millis: number): Status => {
   if (millis < market.event.openMs) return "initialized"
   const close = closeAt(market, millis)
   if (millis < close) return pausedAt(market, millis) ? "inactive" : "active"
-  const determined = determinedAt(market, millis)
-  if (millis < determined) return "closed"
-  return millis < determined + market.event.series.timerSeconds * 1000 ? "determined" : "finalized"
+  if (millis < determinedAt(market, millis)) return "closed"
+  return millis < settledAt(market, millis) ? (rulingAt(market, millis)?.stage ?? "determined") : "finalized"
 }
 
 const days = (millis: number): number => toEastern(millis).dayNumber
@@ -226,10 +270,10 @@ const naturalMoves = (seed: number, event: EventSpec): ReadonlyArray<CloseMove> 
 
 /** Everything that was ever listed, made as time reaches it, oldest first. */
 export class Catalog {
-  readonly series: ReadonlyMap<string, SeriesSpec> = new Map(allSeries.map((series) => [series.ticker, series]))
+  readonly #series = new Map<string, SeriesSpec>(allSeries.map((series) => [series.ticker, series]))
   readonly #seed: number
   readonly #upcoming: Array<{ readonly series: SeriesSpec; event: EventSpec }> = []
-  readonly #events: Array<EventSpec> = []
+  #events: Array<EventSpec> = []
   readonly #byTicker = new Map<string, EventSpec>()
   readonly #markets = new Map<string, MarketSpec>()
   #order = 0
@@ -241,6 +285,10 @@ export class Catalog {
       const event = this.#make(series, series.nextClose(genesisMs))
       this.#upcoming.push({ series, event })
     }
+  }
+
+  get series(): ReadonlyMap<string, SeriesSpec> {
+    return this.#series
   }
 
   /** Events created so far, in the order of creation. */
@@ -271,12 +319,31 @@ export class Catalog {
     // The hour that New York repeats in autumn has one event, not two of the same name.
     while (next.ticker === event.ticker) next = this.#make(first.series, first.series.nextClose(next.closeMs))
     first.event = next
+    return this.list(event)
+  }
+
+  /** Lists an event that is being created now; its markets are made here. */
+  list(event: EventSpec): EventSpec {
+    if (!this.#series.has(event.series.ticker)) this.#series.set(event.series.ticker, event.series)
     event.order = this.#order++
     event.markets = this.#marketsOf(event)
     this.#events.push(event)
     this.#byTicker.set(event.ticker, event)
     for (const market of event.markets) this.#markets.set(market.ticker, market)
     return event
+  }
+
+  /** Forgets that there ever were such events. */
+  forget(gone: (event: EventSpec) => boolean): ReadonlyArray<EventSpec> {
+    const forgotten = this.#events.filter(gone)
+    if (forgotten.length === 0) return forgotten
+    const outdated = new Set(forgotten)
+    this.#events = this.#events.filter((event) => !outdated.has(event))
+    for (const event of forgotten) {
+      this.#byTicker.delete(event.ticker)
+      for (const market of event.markets) this.#markets.delete(market.ticker)
+    }
+    return forgotten
   }
 
   #make(series: SeriesSpec, closeMs: number): EventSpec {
@@ -299,6 +366,7 @@ export class Catalog {
       subTitle:
         series.kind === "temperature" || series.kind === "rate" ? `On ${when}` : `${when} at ${parts.hour}:00 EDT`,
       exclusive: series.kind === "range" || series.kind === "temperature",
+      feeOverride: undefined,
       markets: []
     }
   }
@@ -317,9 +385,12 @@ export class Catalog {
         floor: strike.floor,
         cap: strike.cap,
         yesSubTitle: strike.words,
+        renamedMs: undefined,
         noSubTitle: strike.words,
         pauses: naturalPauses(this.#seed, ticker, event),
-        closeMoves: moves
+        closeMoves: moves,
+        levelMoves: [],
+        rulings: []
       }
     })
   }

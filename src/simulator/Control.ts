@@ -1,4 +1,5 @@
 import type { Engine } from "./Engine.ts"
+import * as Interventions from "./Interventions.ts"
 import { json, notFound, type Reply } from "./Reply.ts"
 
 export const controlPrefix = "/sim"
@@ -19,6 +20,8 @@ const instant = (value: unknown): number =>
 const bad = (error: string): Reply => json({ error }, 400)
 const done = json({ ok: true })
 
+const outcome = (problem: string | undefined): Reply => (problem === undefined ? done : bad(problem))
+
 const market = (engine: Engine, ticker: string, verb: string, fields: Record<string, unknown>): Reply => {
   const found = engine.world.market(ticker)
   if (found === undefined) return notFound
@@ -33,12 +36,77 @@ const market = (engine: Engine, ticker: string, verb: string, fields: Record<str
     engine.feed.activate(found)
     return done
   }
+  if (verb === "dispute") return outcome(Interventions.dispute(engine, found))
+  if (verb === "amend") return outcome(Interventions.amend(engine, found))
+  if (verb === "price-levels") return outcome(Interventions.changePriceLevels(engine, found))
+  if (verb === "metadata") {
+    const { yes_sub_title } = fields
+    if (typeof yes_sub_title !== "string") return bad("yes_sub_title required")
+    engine.feed.rename(found, yes_sub_title)
+    return done
+  }
   if (verb !== "close-date") return notFound
   const closeMs = instant(fields["close_ts"] ?? fields["close_time"])
   if (Number.isNaN(closeMs)) return bad("close_ts (epoch seconds) or close_time (RFC 3339) required")
-  if (status !== "active" && status !== "inactive" && status !== "initialized") return bad(`market is ${status}`)
-  engine.feed.moveClose(found, closeMs)
+  return outcome(Interventions.moveClose(engine, found, closeMs))
+}
+
+const event = (engine: Engine, ticker: string, verb: string, fields: Record<string, unknown>): Reply => {
+  const found = engine.world.catalog.event(ticker)
+  if (found === undefined || verb !== "fees") return notFound
+  const { fee_multiplier_override: multiplier, fee_type_override: type } = fields
+  engine.feed.changeFees(found, {
+    type: typeof type === "string" ? type : undefined,
+    multiplier: typeof multiplier === "number" ? multiplier : undefined
+  })
   return done
+}
+
+const burst = (engine: Engine, fields: Record<string, unknown>): Reply => {
+  const { leadSeconds = 5, markets = 250, withinSeconds = 60 } = fields
+  if (typeof markets !== "number" || !Number.isInteger(markets) || markets < 1)
+    return bad("markets is a positive integer")
+  if (typeof withinSeconds !== "number" || withinSeconds < 0) return bad("withinSeconds is not negative")
+  if (typeof leadSeconds !== "number" || leadSeconds < 0) return bad("leadSeconds is not negative")
+  engine.burst(markets, withinSeconds, leadSeconds)
+  return done
+}
+
+const text = (body: string): Reply => ({
+  status: 200,
+  headers: { "content-type": "text/plain; charset=utf-8" },
+  body
+})
+
+const read = (engine: Engine, verb: string, query: URLSearchParams): Reply => {
+  const channel = query.get("channel") ?? "ticker"
+  switch (verb) {
+    case "stats":
+      return json(engine.stats())
+    case "sent":
+      return text(engine.sent(channel))
+    case "dropped":
+      return text(engine.dropped(channel))
+    case "poisoned":
+      return text(engine.poisoned())
+    case "faults":
+      return json(engine.faults.faults)
+    case "burst":
+      return json(engine.burstStamps)
+    default:
+      return notFound
+  }
+}
+
+const faults = (engine: Engine, body: string): Reply => {
+  let change: unknown
+  try {
+    change = JSON.parse(body)
+  } catch {
+    return bad("faults are a JSON object, or null for none")
+  }
+  const now = engine.setFaults(change)
+  return typeof now === "string" ? bad(now) : json(now)
 }
 
 /** The routes under /sim, for whoever runs the experiment. */
@@ -48,13 +116,7 @@ export const handleControl = async (engine: Engine, method: string, target: stri
     .slice(controlPrefix.length + 1)
     .split("/")
     .map(decodeURIComponent)
-  if (method === "GET" && verb === "stats") return json(engine.stats())
-  if (method === "GET" && verb === "sent")
-    return {
-      status: 200,
-      headers: { "content-type": "text/plain; charset=utf-8" },
-      body: engine.sent(url.searchParams.get("channel") ?? "ticker")
-    }
+  if (method === "GET") return read(engine, verb, url.searchParams)
   if (method !== "POST") return notFound
   const fields = fieldsOf(body)
   switch (verb) {
@@ -74,6 +136,14 @@ export const handleControl = async (engine: Engine, method: string, target: stri
       const code = fields["code"]
       return json({ dropped: engine.dropConnections(typeof code === "number" ? code : 1006) })
     }
+    case "half-open":
+      return json({ left: engine.halfOpen() })
+    case "faults":
+      return faults(engine, body)
+    case "burst":
+      return burst(engine, fields)
+    case "events":
+      return event(engine, ticker, action, fields)
     case "cutoff": {
       const settledMs = instant(fields["market_settled_ts"])
       const tradesMs = instant(fields["trades_created_ts"] ?? fields["market_settled_ts"])

@@ -1,12 +1,18 @@
 import * as Config from "effect/Config"
 import * as Console from "effect/Console"
+import * as CliError from "effect/cli/CliError"
+import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { type PartialFaults, withFaults } from "./Faults.ts"
 import { keysDirectory } from "./KeysDirectory.ts"
 import { type AcceptedKey, defaultStrictness, type PartialOptions } from "./Options.ts"
+import { type Scenario, scenarioNames, scenarios } from "./Scenarios.ts"
 import { Simulator, SimulatorError } from "./Simulator.ts"
 
 const int = (flag: string, variable: string, usual: number) =>
@@ -46,8 +52,37 @@ const flags = {
   maxCommandsPerSecond: int("max-commands-per-second", "SIM_MAX_COMMANDS", defaultStrictness.maxCommandsPerSecond),
   unauthorizedCode: Flag.String("unauthorized-code").pipe(Flag.withDefault(defaultStrictness.unauthorizedCode)),
   shortPages: number("short-pages", "SIM_SHORT_PAGES", 0),
+  keepDays: number("keep-days", "SIM_KEEP_DAYS", 7),
+  faults: text("faults", "SIM_FAULTS"),
+  scenario: text("scenario", "SIM_SCENARIO"),
   novelty: number("novelty", "SIM_NOVELTY", defaultStrictness.novelty)
 }
+
+const parseJson = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown)))
+
+const isScenario = (name: string): name is Scenario => scenarioNames.some((known) => known === name)
+
+/** The named scenario with what `--faults` says laid over it. */
+const faultsOf = Effect.fnUntraced(function* (scenario: Option.Option<string>, text: Option.Option<string>) {
+  const name = Option.getOrUndefined(scenario)
+  if (name !== undefined && !isScenario(name))
+    return yield* new SimulatorError({
+      reason: "Setting",
+      detail: `--scenario ${name} is not one of ${scenarioNames.join(", ")}`
+    })
+  const base: PartialFaults = name === undefined ? {} : scenarios[name]
+  if (Option.isNone(text)) return base
+  const given = parseJson(text.value)
+  if (Result.isFailure(given))
+    return yield* new SimulatorError({
+      reason: "Setting",
+      detail: `--faults is a JSON object, e.g. {"drop":{"ticker":{"rate":0.01}}}`
+    })
+  const faults = withFaults(base, given.success)
+  if (Result.isFailure(faults))
+    return yield* new SimulatorError({ reason: "Setting", detail: `--faults: ${faults.failure}` })
+  return faults.success
+})
 
 const command = Command.make(
   "exchange",
@@ -68,6 +103,7 @@ const command = Command.make(
       })
     if (input.keyId.length !== input.publicKey.length)
       return yield* new SimulatorError({ reason: "Setting", detail: "every --key-id needs a --public-key" })
+    const faults = yield* faultsOf(input.scenario, input.faults)
     const options: PartialOptions = {
       port: input.port,
       host: input.host,
@@ -85,6 +121,8 @@ const command = Command.make(
       anonymousTokens:
         input.anonymousRate > 0 ? { refillRate: input.anonymousRate, capacity: input.anonymousRate * 3 } : undefined,
       bufferBytes: input.bufferBytes,
+      keepDays: input.keepDays,
+      faults,
       strictness: {
         orderbookAuth: input.orderbookAuth,
         strictSalt: !input.anySalt,
@@ -121,5 +159,15 @@ const command = Command.make(
 
 /** `node dist/exchange.js`: one JSON line when it listens, then serves until told to stop. */
 export const exchangeCommand = Command.run(command, { version: "0.1.0" }).pipe(
-  Effect.tapError((error) => Console.error(`exchange: ${error.message}`))
+  Effect.tapError((error) => (CliError.isCliError(error) ? Effect.void : Console.error(`exchange: ${error.message}`))),
+  Effect.provide(
+    CliOutput.layerPresenter({
+      present: (event) =>
+        event._tag === "InvalidInvocation"
+          ? Console.error(
+              `exchange: ${event.errors.map((error) => error.message.replace(/\s*\n\s*/g, " ")).join("; ")} (--help lists the flags)`
+            )
+          : CliOutput.defaultPresenter.present(event)
+    })
+  )
 )

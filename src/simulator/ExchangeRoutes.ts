@@ -3,23 +3,26 @@ import type { Scene } from "./MarketRoutes.ts"
 import { json, type Reply } from "./Reply.ts"
 import type { TokenBucket } from "./TokenBucket.ts"
 
-export const status = (scene: Scene): Reply =>
-  json({
-    exchange_active: true,
+export const status = (scene: Scene): Reply => {
+  const active = scene.active()
+  return json({
+    exchange_active: active,
+    ...(active ? {} : { exchange_estimated_resume_time: null }),
     exchange_index_statuses: [
       ...new Set([...scene.world.catalog.series.values()].map((series) => series.exchangeIndex))
     ]
       .sort()
       .map((exchange_index) => ({
         description: `shard ${exchange_index}`,
-        exchange_active: true,
+        exchange_active: active,
         exchange_index,
-        intra_exchange_transfers_active: true,
-        trading_active: true
+        intra_exchange_transfers_active: active,
+        trading_active: active
       })),
-    intra_exchange_transfers_active: true,
-    trading_active: true
+    intra_exchange_transfers_active: active,
+    trading_active: active
   })
+}
 
 const allDay = [{ close_time: "00:00", open_time: "00:00" }]
 

@@ -1,7 +1,7 @@
 import { levels, novel, tradeId } from "./Bodies.ts"
 import { isoMicros, isoSecond, pad } from "./Calendar.ts"
-import { closeAt, determinedAt, type EventSpec, type MarketSpec, settledAt } from "./Catalog.ts"
-import { contracts, dollars, oneDollar, rangesBody } from "./Prices.ts"
+import { closeAt, type EventSpec, type MarketSpec, settledAt } from "./Catalog.ts"
+import { contracts, dollars, oneDollar, type PriceStructure, rangesBody } from "./Prices.ts"
 import type { Delta, Fill, Tape, TopOfBook } from "./Tape.ts"
 
 /** The `msg` part of every message, serialised once whoever gets it. */
@@ -27,7 +27,7 @@ export const ticker = (market: MarketSpec, top: TopOfBook, novelty: number): str
     : text
 }
 
-export const trade = (market: MarketSpec, fill: Fill): string =>
+export const trade = (market: MarketSpec, fill: Fill, ms: number): string =>
   JSON.stringify({
     trade_id: tradeId(market.ticker, fill),
     market_ticker: market.ticker,
@@ -38,8 +38,8 @@ export const trade = (market: MarketSpec, fill: Fill): string =>
     taker_outcome_side: fill.taker,
     taker_book_side: fill.taker === "yes" ? "bid" : "ask",
     is_block_trade: false,
-    ts: Math.floor(fill.ms / 1000),
-    ts_ms: fill.ms
+    ts: Math.floor(ms / 1000),
+    ts_ms: ms
   })
 
 export const delta = (market: MarketSpec, { price, side, size }: Delta, ms: number, useYesPrice: boolean): string =>
@@ -115,10 +115,10 @@ export const closeMoved = (market: MarketSpec, now: number): string =>
     event_type: "close_date_updated"
   })
 
-export const determined = (market: MarketSpec, now: number, result: string): string =>
+export const determined = (market: MarketSpec, atMs: number, result: string): string =>
   JSON.stringify({
     market_ticker: market.ticker,
-    determination_ts: seconds(determinedAt(market, now)),
+    determination_ts: seconds(atMs),
     result,
     settlement_value: result === "yes" ? "1.0000" : "0.0000",
     event_type: "determined"
@@ -126,6 +126,31 @@ export const determined = (market: MarketSpec, now: number, result: string): str
 
 export const settled = (market: MarketSpec, now: number): string =>
   JSON.stringify({ market_ticker: market.ticker, settled_ts: seconds(settledAt(market, now)), event_type: "settled" })
+
+export const relevelled = (market: MarketSpec, structure: PriceStructure): string =>
+  JSON.stringify({
+    market_ticker: market.ticker,
+    price_level_structure: structure.name,
+    price_ranges: rangesBody(structure),
+    event_type: "price_level_structure_updated"
+  })
+
+export const renamed = (market: MarketSpec): string =>
+  JSON.stringify({
+    market_ticker: market.ticker,
+    strike_type: market.strikeType,
+    ...(market.floor === undefined ? {} : { floor_strike: market.floor }),
+    ...(market.cap === undefined ? {} : { cap_strike: market.cap }),
+    yes_sub_title: market.yesSubTitle,
+    event_type: "metadata_updated"
+  })
+
+export const feesChanged = (event: EventSpec): string =>
+  JSON.stringify({
+    event_ticker: event.ticker,
+    fee_type_override: event.feeOverride?.type ?? null,
+    fee_multiplier_override: event.feeOverride?.multiplier ?? null
+  })
 
 export const eventCreated = (event: EventSpec): string =>
   JSON.stringify({

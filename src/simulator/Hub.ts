@@ -7,6 +7,8 @@ export interface Subscription {
   readonly outbox: Outbox
   /** Called when more waits than may wait. */
   readonly overflow: () => void
+  /** Ends it with a terminal error. */
+  readonly end: (code: number) => void
   /** Without named markets: every market. */
   everything: boolean
   readonly tickers: Set<string>
@@ -18,10 +20,16 @@ const unsequenced = new Set(["ticker", "fill", "market_positions", "user_orders"
 
 export const sequenced = (channel: string): boolean => !unsequenced.has(channel)
 
+/** What may happen to a data frame on its way to an outbox. */
+export interface Tamper {
+  readonly deliver: (subscription: Subscription, text: string, entry: Entry) => void
+}
+
 /** Who wants what, and the way to them. */
 export class Hub {
   /** Grows with every change of who wants what. */
   version = 0
+  tamper: Tamper | undefined
   readonly #everything = new Map<string, Set<Subscription>>()
   readonly #named = new Map<string, Map<string, Set<Subscription>>>()
   readonly #bufferBytes: number
@@ -95,7 +103,9 @@ export class Hub {
     const { channel, outbox, sid } = subscription
     const reply = id === undefined ? "" : `"id":${id},`
     const seq = sequenced(channel) ? `"seq":${++subscription.seq},` : ""
-    outbox.push(`{"type":"${type}",${reply}"sid":${sid},${seq}"msg":${msg}${this.#stamp()}}`, entry)
+    const text = `{"type":"${type}",${reply}"sid":${sid},${seq}"msg":${msg}${this.#stamp()}}`
+    if (this.tamper === undefined || id !== undefined || type === "ok" || type === "error") outbox.push(text, entry)
+    else this.tamper.deliver(subscription, text, entry)
     if (outbox.waitingBytes > this.#bufferBytes && outbox.blocked) subscription.overflow()
   }
 

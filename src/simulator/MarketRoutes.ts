@@ -13,6 +13,8 @@ export interface Scene {
   readonly world: World
   readonly strictness: Strictness
   readonly startMs: number
+  /** False while the exchange is under maintenance. */
+  readonly active: () => boolean
 }
 
 const statusesOf = (filter: string, strictness: Strictness): ReadonlySet<Status> => {
@@ -25,7 +27,7 @@ const statusesOf = (filter: string, strictness: Strictness): ReadonlySet<Status>
     case "paused":
       return new Set(paused ? ["inactive"] : [])
     case "closed":
-      return new Set(["closed", "determined"])
+      return new Set(["closed", "determined", "disputed", "amended"])
     default:
       return new Set(["finalized"])
   }

@@ -1,3 +1,5 @@
+import type { PartialFaults } from "./Faults.ts"
+
 /** A key that may sign requests. RSA keys sign PSS with SHA-256, Ed25519 keys plainly. */
 export interface AcceptedKey {
   readonly keyId: string
@@ -59,7 +61,11 @@ export interface SimulatorOptions {
   /** Bytes that may wait for a client that does not read, before its subscription overflows (error 25). */
   readonly bufferBytes: number
   readonly pingMillis: number
+  /** Exchange days after settlement at which a market is forgotten altogether. */
+  readonly keepDays: number
   readonly strictness: Strictness
+  /** What goes wrong from the start. */
+  readonly faults: PartialFaults
 }
 
 export type PartialOptions = Partial<Omit<SimulatorOptions, "strictness">> & {
@@ -96,6 +102,8 @@ export const withDefaults = (options: PartialOptions): SimulatorOptions => ({
   ledger: { _tag: "Memory" },
   bufferBytes: 32 * 1024 * 1024,
   pingMillis: 10_000,
+  keepDays: 7,
+  faults: {},
   ...options,
   strictness: { ...defaultStrictness, ...options.strictness }
 })

@@ -35,18 +35,22 @@ const writeFrame = (target: Buffer, at: number, text: string, bytes: number): nu
 export class Outbox {
   readonly #socket: Duplex
   readonly #sent: (entry: Entry) => void
+  readonly #lost: (entry: Entry) => void
+  #muted = false
   #texts: Array<string> = []
   #entries: Array<Entry> = []
   #from = 0
   waitingBytes = 0
 
-  constructor(socket: Duplex, sent: (entry: Entry) => void) {
+  /** `sent` is told of every frame that is in the socket's hands, `lost` of every one that never will be. */
+  constructor(socket: Duplex, sent: (entry: Entry) => void, lost: (entry: Entry) => void) {
     this.#socket = socket
     this.#sent = sent
+    this.#lost = lost
   }
 
   get blocked(): boolean {
-    return this.#socket.writableLength > socketHighWater
+    return !this.#muted && this.#socket.writableLength > socketHighWater
   }
 
   get empty(): boolean {
@@ -54,13 +58,28 @@ export class Outbox {
   }
 
   push(text: string, entry: Entry): void {
+    if (this.#muted) {
+      this.#lost(entry)
+      return
+    }
     this.#texts.push(text)
     this.#entries.push(entry)
     this.waitingBytes += text.length
   }
 
-  /** Drops what waits. */
-  clear(): void {
+  /** Loses what waits. */
+  discard(): void {
+    for (let i = this.#from; i < this.#entries.length; i++) this.#lost(this.#entries[i]!)
+    this.#reset()
+  }
+
+  /** Loses what waits and all that comes. */
+  mute(): void {
+    this.discard()
+    this.#muted = true
+  }
+
+  #reset(): void {
     this.#texts = []
     this.#entries = []
     this.#from = 0
@@ -70,7 +89,7 @@ export class Outbox {
   /** Hands as much to the socket as it takes. */
   flush(): void {
     while (!this.empty && !this.blocked && this.#socket.writable) this.#writeChunk()
-    if (this.empty && this.#texts.length > 0) this.clear()
+    if (this.empty && this.#texts.length > 0) this.#reset()
   }
 
   #writeChunk(): void {

@@ -3,6 +3,8 @@ export interface Reply {
   readonly status: number
   readonly headers?: Readonly<Record<string, string>>
   readonly body: string
+  /** Only half of the body is sent before the connection is cut. */
+  readonly truncated?: boolean
 }
 
 export const json = (value: unknown, status = 200): Reply => ({ status, body: JSON.stringify(value) })

@@ -1,9 +1,23 @@
 import { appendFileSync, closeSync, openSync, readFileSync } from "node:fs"
 
+export const ledgerChannels = ["ticker", "lifecycle", "trade", "orderbook_delta", "poison"] as const
+export type LedgerChannel = (typeof ledgerChannels)[number]
+
+const channelOfType: Readonly<Record<string, LedgerChannel>> = {
+  ticker: "ticker",
+  market_lifecycle_v2: "lifecycle",
+  trade: "trade",
+  orderbook_delta: "orderbook_delta",
+  poison: "poison"
+}
+
+/** The ledger's channel of a frame type; absent for frames that no ledger counts. */
+export const ledgerChannel = (type: string): LedgerChannel | undefined => channelOfType[type]
+
 /** Counts of the frames that were handed to sockets, by market and key, so that a recorder can be checked against it. */
 export interface SentLedger {
-  /** `key` is ts_ms of a ticker frame, the event type of a lifecycle frame. */
-  readonly record: (channel: "ticker" | "lifecycle", ticker: string, key: number | string) => void
+  /** `key` is ts_ms of a ticker or book frame, the event type of a lifecycle frame, the trade_id of a trade. */
+  readonly record: (channel: LedgerChannel, ticker: string, key: number | string) => void
   /** Lines `ticker<TAB>key<TAB>count`; a key may come on several lines when the ledger is a file. */
   readonly lines: (channel: string) => string
   readonly close: () => void
@@ -17,7 +31,7 @@ const tally = (keys: Iterable<number | string>): Map<number | string, number> =>
 
 const inMemory = (): SentLedger => {
   const stamps = new Map<string, { at: Float64Array; length: number }>()
-  const words = new Map<string, Map<number | string, number>>()
+  const words = new Map<string, Map<string, Map<number | string, number>>>()
   return {
     record: (channel, ticker, key) => {
       if (channel === "ticker" && typeof key === "number") {
@@ -34,8 +48,10 @@ const inMemory = (): SentLedger => {
         column.at[column.length++] = key
         return
       }
-      const counts = words.get(ticker)
-      if (counts === undefined) words.set(ticker, new Map([[key, 1]]))
+      const ofChannel = words.get(channel) ?? new Map<string, Map<number | string, number>>()
+      words.set(channel, ofChannel)
+      const counts = ofChannel.get(ticker)
+      if (counts === undefined) ofChannel.set(ticker, new Map([[key, 1]]))
       else counts.set(key, (counts.get(key) ?? 0) + 1)
     },
     lines: (channel) => {
@@ -45,7 +61,7 @@ const inMemory = (): SentLedger => {
           for (const [ms, count] of tally(column.at.subarray(0, column.length)))
             out.push(`${ticker}\t${ms}\t${count}\n`)
       else
-        for (const [ticker, counts] of words)
+        for (const [ticker, counts] of words.get(channel) ?? [])
           for (const [word, count] of counts) out.push(`${ticker}\t${word}\t${count}\n`)
       return out.join("")
     },
@@ -69,7 +85,7 @@ const inFile = (path: string): SentLedger => {
     },
     lines: (channel) => {
       flush()
-      const prefix = `${channel === "ticker" ? "ticker" : "lifecycle"}\t`
+      const prefix = `${channel}\t`
       return readFileSync(path, "utf8")
         .split("\n")
         .filter((line) => line.startsWith(prefix))

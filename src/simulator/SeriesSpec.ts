@@ -32,6 +32,8 @@ export interface SeriesSpec {
   readonly busyRate: number
   /** The longest time, in ms, between two looks at the underlying. */
   readonly lookEvery: number
+  /** The longest time, in ms, from opening to the first quote; 18 s when absent. */
+  readonly firstQuoteWithin?: number
   /** The next closing time after an instant. */
   readonly nextClose: (after: number) => number
   readonly eventName: (closeMs: number) => string
@@ -117,6 +119,23 @@ const temperature = (ticker: string, city: string, base: number): SeriesSpec => 
   nextClose: endOfDay,
   eventName: (closeMs) => tickerDate(toEastern(closeMs))
 })
+
+/** Hourly markets that only exist when somebody asks for many at once. */
+export const burstSeries: SeriesSpec = {
+  ...hourly,
+  ticker: "KXXRPD",
+  kind: "above",
+  title: "XRP price above/below",
+  tags: ["XRP", "Hourly"],
+  asset: { name: "XRP", base: 2.41, hourly: 0.008, decimals: 4 },
+  structure: linearCent,
+  strikeStep: 0.02,
+  strikeCount: 10,
+  strikeShave: 0.0001,
+  strikeDecimals: 4,
+  quietRate: 0.2,
+  firstQuoteWithin: 1_000
+}
 
 export const allSeries: ReadonlyArray<SeriesSpec> = [
   {

@@ -36,6 +36,13 @@ const respond = (response: ServerResponse, reply: Reply): void => {
   response.end(body)
 }
 
+/** Promises the whole body, sends half of it and cuts the connection. */
+const cutShort = (response: ServerResponse, reply: Reply): void => {
+  const body = Buffer.from(reply.body, "utf8")
+  response.writeHead(reply.status, { "content-type": "application/json", "content-length": body.byteLength })
+  response.write(body.subarray(0, Math.floor(body.byteLength / 2)), () => response.destroy())
+}
+
 const refuseUpgrade = (socket: Duplex, status: string, reply: Reply): void => {
   socket.end(
     `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(reply.body)}\r\nconnection: close\r\n\r\n${reply.body}`
@@ -62,8 +69,9 @@ export const startServer = async (
     const method = request.method ?? "GET"
     const reply = target.startsWith(`${controlPrefix}/`)
       ? await handleControl(engine, method, target, await bodyOf(request))
-      : await engine.routes.handle({ method, target, headers: signedHeaders(request) })
-    respond(response, reply)
+      : await engine.answer({ method, target, headers: signedHeaders(request) })
+    if (reply.truncated === true) cutShort(response, reply)
+    else respond(response, reply)
   }
   const server = createServer((request, response) => {
     answer(request, response).catch(() =>
@@ -76,12 +84,23 @@ export const startServer = async (
     const path = new URL(request.url ?? "/", "http://exchange").pathname
     const verdict = engine.verifier.verify(signedHeaders(request), "GET", path, wallMillis())
     if (path !== socketPath) return refuseUpgrade(socket, "404 Not Found", { status: 404, body: "" })
+    const { upgradeStatus } = engine.faults
+    if (upgradeStatus === 503)
+      return refuseUpgrade(socket, "503 Service Unavailable", { status: 503, body: '{"error":"unavailable"}' })
+    if (upgradeStatus === 401)
+      return refuseUpgrade(socket, "401 Unauthorized", unauthorized(options.strictness.unauthorizedCode, "refused"))
     if (verdict._tag !== "Signed") {
       const details = verdict._tag === "Refused" ? verdict.details : "signature required"
       return refuseUpgrade(socket, "401 Unauthorized", unauthorized(options.strictness.unauthorizedCode, details))
     }
     sockets.handleUpgrade(request, socket, head, (client) => {
-      const connection = engine.connect(socket, (code) => (code === 1006 ? client.terminate() : client.close(code)))
+      const connection = engine.connect(socket, {
+        close: (code) => (code === 1006 ? client.terminate() : client.close(code)),
+        ping: () => {
+          if (client.readyState === client.OPEN) client.ping("heartbeat")
+        },
+        deafen: () => client.pause()
+      })
       client.on("message", (data) => {
         connection.session.receive(data.toString())
         connection.outbox.flush()
@@ -101,7 +120,7 @@ export const startServer = async (
   const heartbeat = async (): Promise<void> => {
     while (!stop.signal.aborted) {
       await setTimeout(options.pingMillis, undefined, { signal: stop.signal }).catch(() => {})
-      for (const client of sockets.clients) if (client.readyState === client.OPEN) client.ping("heartbeat")
+      for (const { halfOpenSince, link } of engine.connections) if (halfOpenSince === undefined) link.ping()
     }
   }
   await new Promise<void>((resolve, reject) => {

@@ -1,3 +1,5 @@
+import type { Chances } from "./Chances.ts"
+import type { Faults } from "./Faults.ts"
 import * as Frames from "./Frames.ts"
 import { type Hub, type Subscription, sequenced } from "./Hub.ts"
 import type { Strictness } from "./Options.ts"
@@ -65,6 +67,12 @@ const parse = (text: string): unknown => {
 const strings = (value: unknown): ReadonlyArray<string> | undefined =>
   Array.isArray(value) && value.every((item) => typeof item === "string") ? value : undefined
 
+/** The faults that are on, read at every command. */
+export interface CommandFaults {
+  readonly faults: Faults
+  readonly chances: Chances
+}
+
 /** One connection: understands commands, holds its subscriptions. */
 export class Session {
   readonly #world: World
@@ -73,25 +81,48 @@ export class Session {
   readonly #outbox: Outbox
   readonly #wallMillis: () => number
   readonly #subscriptions = new Map<number, Subscription>()
+  readonly #trouble: CommandFaults
+  #late: Array<{ readonly wallMs: number; readonly reply: () => void }> = []
+  #closed = false
   #nextSid = 1
   #commandSecond = 0
   #commandCount = 0
 
-  constructor(world: World, hub: Hub, strictness: Strictness, outbox: Outbox, wallMillis: () => number) {
+  constructor(
+    world: World,
+    hub: Hub,
+    strictness: Strictness,
+    outbox: Outbox,
+    wallMillis: () => number,
+    trouble: CommandFaults
+  ) {
     this.#world = world
     this.#hub = hub
     this.#strictness = strictness
     this.#outbox = outbox
     this.#wallMillis = wallMillis
+    this.#trouble = trouble
   }
 
   close() {
+    this.#closed = true
+    this.#late = []
     for (const subscription of this.#subscriptions.values()) this.#hub.drop(subscription)
     this.#subscriptions.clear()
   }
 
-  flush() {
-    this.#outbox.flush()
+  /** Understands no more commands; what is subscribed stays so. */
+  deafen() {
+    this.#closed = true
+    this.#late = []
+  }
+
+  /** Sends the acknowledgements that are due. */
+  beat(wallMs: number) {
+    if (this.#late.length === 0) return
+    const due = this.#late.filter((late) => late.wallMs <= wallMs)
+    this.#late = this.#late.filter((late) => late.wallMs > wallMs)
+    for (const { reply } of due) reply()
   }
 
   /** Sends an error as the exchange would; 10 and 25 end the channel's subscription. */
@@ -102,6 +133,7 @@ export class Session {
   }
 
   receive(text: string) {
+    if (this.#closed) return
     const command = parse(text)
     if (!isFields(command)) return this.#error(undefined, 1)
     const id = typeof command["id"] === "number" ? command["id"] : undefined
@@ -111,6 +143,8 @@ export class Session {
     if (cmd === "list_subscriptions") return this.#list(id)
     if (cmd !== "subscribe" && cmd !== "unsubscribe" && cmd !== "update_subscription") return this.#error(id, 5)
     if (!isFields(params)) return this.#error(id, 2)
+    const { chances, faults } = this.#trouble
+    if (chances.strikes(faults.commands.refuse, "commands.refuse")) return this.#error(id, faults.commands.refuseCode)
     if (cmd === "subscribe") return this.#subscribe(id, params)
     if (cmd === "unsubscribe") return this.#unsubscribe(id, params)
     return this.#update(id, params)
@@ -124,6 +158,15 @@ export class Session {
     }
     this.#commandCount += 1
     return this.#commandCount > this.#strictness.maxCommandsPerSecond
+  }
+
+  /** An acknowledgement: at once, late, or never. */
+  #acknowledge(reply: () => void) {
+    const { chances, faults } = this.#trouble
+    if (chances.strikes(faults.commands.loseAck, "commands.loseAck")) return
+    const { ackDelayMs } = faults.commands
+    if (ackDelayMs === 0) return reply()
+    this.#late.push({ wallMs: this.#wallMillis() + ackDelayMs, reply })
   }
 
   #plain(type: string, id: number | undefined, msg: unknown) {
@@ -140,13 +183,14 @@ export class Session {
   }
 
   #end(subscription: Subscription, code: number) {
+    if (!this.#subscriptions.has(subscription.sid)) return
     this.#hub.drop(subscription)
     this.#subscriptions.delete(subscription.sid)
     this.#error(undefined, code, subscription)
   }
 
   #overflow() {
-    this.#outbox.clear()
+    this.#outbox.discard()
     for (const subscription of [...this.#subscriptions.values()]) this.#end(subscription, 25)
   }
 
@@ -213,6 +257,7 @@ export class Session {
       channel,
       outbox: this.#outbox,
       overflow: () => this.#overflow(),
+      end: (code) => this.#end(subscription, code),
       everything: tickers === undefined,
       tickers: new Set(),
       useYesPrice: params["use_yes_price"] === true,
@@ -220,7 +265,7 @@ export class Session {
     }
     this.#subscriptions.set(subscription.sid, subscription)
     this.#hub.add(subscription, tickers ?? [])
-    this.#plain("subscribed", id, { channel, sid: subscription.sid })
+    this.#acknowledge(() => this.#plain("subscribed", id, { channel, sid: subscription.sid }))
     this.#first(subscription, tickers, params)
   }
 
@@ -235,7 +280,7 @@ export class Session {
   #ok(id: number | undefined, subscription: Subscription, params: Fields) {
     const quiet = subscription.channel === "ticker" && params["skip_ticker_ack"] === true
     const msg = quiet ? {} : { market_tickers: [...subscription.tickers] }
-    this.#hub.send(subscription, "ok", JSON.stringify(msg), { type: "ok" }, id)
+    this.#acknowledge(() => this.#hub.send(subscription, "ok", JSON.stringify(msg), { type: "ok" }, id))
   }
 
   /** What follows a subscription at once: books, or current tickers when asked for. */
@@ -273,11 +318,13 @@ export class Session {
       }
       this.#hub.drop(subscription)
       this.#subscriptions.delete(subscription.sid)
-      const seq = sequenced(subscription.channel) ? { seq: ++subscription.seq } : {}
-      this.#outbox.push(
-        JSON.stringify({ type: "unsubscribed", ...(id === undefined ? {} : { id }), sid: subscription.sid, ...seq }),
-        { type: "unsubscribed" }
-      )
+      this.#acknowledge(() => {
+        const seq = sequenced(subscription.channel) ? { seq: ++subscription.seq } : {}
+        this.#outbox.push(
+          JSON.stringify({ type: "unsubscribed", ...(id === undefined ? {} : { id }), sid: subscription.sid, ...seq }),
+          { type: "unsubscribed" }
+        )
+      })
     }
   }
 

@@ -1,4 +1,4 @@
-import { closeAt, fairValue, type MarketSpec, pausedAt } from "./Catalog.ts"
+import { closeAt, fairValue, type MarketSpec, pausedAt, structureAt } from "./Catalog.ts"
 import { below, oneDollar, snapDown, snapUp } from "./Prices.ts"
 import { combine, hash, Random } from "./Random.ts"
 
@@ -89,7 +89,7 @@ export class Tape {
     this.#halfSpread = 40 + this.#random.next() ** 2 * 260
     this.#liquidity = Math.exp(this.#random.next() * 3)
     this.#clearDelay = 401 + (market.index % 50) * 7
-    this.nextMs = market.event.openMs + 700 + this.#random.int(18_000)
+    this.nextMs = market.event.openMs + 700 + this.#random.int(market.event.series.firstQuoteWithin ?? 18_000)
   }
 
   get top(): TopOfBook {
@@ -124,7 +124,9 @@ export class Tape {
       this.#clear(this.yes, "yes")
       this.#clear(this.no, "no")
       this.stepMs = Math.max(this.#top.ms + 1, clears)
-      return this.#record(this.stepMs)
+      const cleared = this.#record(this.stepMs)
+      this.reopen()
+      return cleared
     }
     const fair = fairValue(this.#seed, this.market, ms)
     let changed = false
@@ -136,6 +138,15 @@ export class Tape {
     }
     this.#schedule(ms, close, fair)
     return changed
+  }
+
+  /** Goes on after the end when the close was moved to later since. */
+  reopen(): void {
+    if (!this.ended) return
+    const again = this.market.closeMoves.find((move) => move.atMs >= this.stepMs && move.closeMs > move.atMs)
+    if (again === undefined) return
+    this.ended = false
+    this.nextMs = again.atMs + 500
   }
 
   #indexAt(ms: number): number {
@@ -174,7 +185,7 @@ export class Tape {
   }
 
   #quote(fair: number) {
-    const { structure } = this.market.event.series
+    const structure = structureAt(this.market, this.stepMs)
     const wobble = this.#halfSpread * (0.6 + this.#random.next() * 0.8)
     const centre = fair * oneDollar
     const bid = snapDown(structure, Math.max(0, Math.round(centre - wobble)))
@@ -196,7 +207,7 @@ export class Tape {
       this.#insert(side, name, side.prices.length, best)
       touched = 1
     }
-    const { structure } = this.market.event.series
+    const structure = structureAt(this.market, this.stepMs)
     while (side.prices.length < shallowest) {
       const price = below(structure, side.prices[0]!)
       if (price <= 0) break

@@ -3,12 +3,15 @@ import {
   Catalog,
   closeAt,
   type EventSpec,
+  type FeeOverride,
   type MarketSpec,
   type Outcome,
   outcomeOf,
+  rulingAt,
   settledAt,
   statusAt
 } from "./Catalog.ts"
+import type { PriceStructure } from "./Prices.ts"
 import { Tape } from "./Tape.ts"
 
 const keptTapes = 3000
@@ -66,9 +69,10 @@ export class World {
   /** The result, from determination on. */
   outcome(market: MarketSpec): Outcome | undefined {
     const close = closeAt(market, this.now)
-    return this.now < close + market.event.determineDelay + market.index * 20
-      ? undefined
-      : outcomeOf(this.seed, market, close)
+    if (this.now < close + market.event.determineDelay + market.index * 20) return undefined
+    const first = outcomeOf(this.seed, market, close)
+    if (rulingAt(market, this.now)?.stage !== "amended") return first
+    return { ...first, result: first.result === "yes" ? "no" : "yes" }
   }
 
   /** The market's history up to now. */
@@ -116,6 +120,38 @@ export class World {
     market.pauses = market.pauses.map((pause) =>
       pause.fromMs <= this.now + 1 && pause.toMs > this.now ? { fromMs: pause.fromMs, toMs: this.now + 1 } : pause
     )
+  }
+
+  dispute(market: MarketSpec): void {
+    market.rulings = [...market.rulings, { atMs: this.now, stage: "disputed" }]
+  }
+
+  /** The other result, and the settlement timer from the beginning. */
+  amend(market: MarketSpec): void {
+    market.rulings = [...market.rulings, { atMs: this.now, stage: "amended" }]
+  }
+
+  relevel(market: MarketSpec, structure: PriceStructure): void {
+    market.levelMoves = [...market.levelMoves, { atMs: this.now, structure }]
+  }
+
+  rename(market: MarketSpec, yesSubTitle: string): void {
+    market.yesSubTitle = yesSubTitle
+    market.renamedMs = this.now
+  }
+
+  changeFees(event: EventSpec, override: Omit<FeeOverride, "atMs">): void {
+    event.feeOverride = { ...override, atMs: this.now }
+  }
+
+  /** Forgets events of which nothing happened since an instant; tells which markets went. */
+  forget(beforeMs: number): ReadonlyArray<MarketSpec> {
+    const gone = this.catalog.forget(
+      (event) => event.markets.length > 0 && event.markets.every((market) => settledAt(market, this.now) < beforeMs)
+    )
+    const markets = gone.flatMap((event) => event.markets)
+    for (const market of markets) this.#tapes.delete(market.ticker)
+    return markets
   }
 
   moveClose(market: MarketSpec, closeMs: number): void {

@@ -26,7 +26,7 @@ const exchange = (options: PartialOptions, stalled = false) => {
   const clock = { wall: 1_000_000 }
   const engine = new Engine(withDefaults({ startMs: start, seed: 5, ...options }), [], () => clock.wall)
   const { chunks, duplex } = socket(stalled)
-  const connection = engine.connect(duplex, () => {})
+  const connection = engine.connect(duplex, { close: () => {}, ping: () => {}, deafen: () => {} })
   const subscribe = (channels: ReadonlyArray<string>) =>
     connection.session.receive(JSON.stringify({ id: 1, cmd: "subscribe", params: { channels } }))
   const pass = (wallMillis: number) => {

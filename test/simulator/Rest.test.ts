@@ -21,7 +21,7 @@ const exchange = () => {
   const time = { now: wall }
   const world = new World(7, start)
   const verifier = new Verifier(keys, settings.strictness)
-  const scene = { world, strictness: settings.strictness, startMs: start }
+  const scene = { world, strictness: settings.strictness, startMs: start, active: () => true }
   const routes = new Routes(scene, verifier, () => time.now, settings.tokens, undefined)
   const none = { key: undefined, timestamp: undefined, signature: undefined }
   const get = (target: string, headers: typeof none | { key: string; timestamp: string; signature: string } = none) =>
