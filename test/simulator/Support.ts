@@ -26,6 +26,14 @@ export const signed = (key: SigningKey, method: string, path: string): Record<st
   return { "KALSHI-ACCESS-KEY": key.keyId, "KALSHI-ACCESS-TIMESTAMP": timestamp, "KALSHI-ACCESS-SIGNATURE": signature }
 }
 
+const parse = (text: string): Frame => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return { type: "unreadable", msg: undefined }
+  }
+}
+
 export class Client {
   readonly frames: Array<Frame> = []
   readonly texts: Array<string> = []
@@ -38,7 +46,7 @@ export class Client {
     this.socket = new WebSocket(url, { headers: signed(key, "GET", new URL(url).pathname) })
     this.socket.on("message", (data) => {
       this.texts.push(data.toString())
-      this.frames.push(JSON.parse(data.toString()))
+      this.frames.push(parse(data.toString()))
       this.#wake()
     })
     this.socket.on("ping", (data) => {
