@@ -15,6 +15,7 @@ import * as Health from "./runtime/Health.ts"
 import { runRoleProgram } from "./runtime/Program.ts"
 import * as Setting from "./runtime/Setting.ts"
 import { ActiveMarkets } from "./store/ActiveMarkets.ts"
+import { Books } from "./store/Books.ts"
 import { CaptureLedger } from "./store/CaptureLedger.ts"
 import { Catalog } from "./store/Catalog.ts"
 import { Database } from "./store/Database.ts"
@@ -32,7 +33,7 @@ const Store = Layer.mergeAll(
   CaptureLedger.layer,
   LifecycleEvents.layer,
   Partitions.layer,
-  Layer.mergeAll(Ticks.layer, Trades.layer).pipe(Layer.provideMerge(MarketKeys.layer)),
+  Layer.mergeAll(Books.layer, Ticks.layer, Trades.layer).pipe(Layer.provideMerge(MarketKeys.layer)),
   LifecycleFilter.layer.pipe(Layer.provideMerge(Catalog.layer))
 ).pipe(Layer.provideMerge(SchemaCheck.pipe(Layer.provide(Migrations.layer))))
 

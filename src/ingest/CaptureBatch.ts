@@ -2,6 +2,7 @@ import type { Frame } from "../kalshi/SocketWire.ts"
 import type { Lifecycle } from "../market/Lifecycle.ts"
 import type { Tick } from "../market/Tick.ts"
 import { toMillis } from "../market/Timestamp.ts"
+import { BookBatch } from "../store/BookBatch.ts"
 import type { ChannelGap, GapCause, QuarantinedFrame } from "../store/CaptureLedger.ts"
 import { Partitions } from "../store/Partitions.ts"
 import { TickBatch } from "../store/TickBatch.ts"
@@ -41,6 +42,7 @@ const allSlots = Array.from({ length: 12 }, (_, slot) => slot)
 export class CaptureBatch {
   frames = 0
   readonly ticks = new TickBatch()
+  readonly books = new BookBatch()
   readonly trades: Array<StoredTrade> = []
   readonly lifecycle: Array<Lifecycle> = []
   readonly gaps: Array<GapChange> = []
@@ -54,7 +56,12 @@ export class CaptureBatch {
 
   /** The markets of all rows. */
   get tickers(): ReadonlySet<string> {
-    return new Set([...this.ticks.latest.keys(), ...this.trades.map(({ ticker }) => ticker)])
+    return new Set([
+      ...this.ticks.latest.keys(),
+      ...this.trades.map(({ ticker }) => ticker),
+      ...this.books.tickers,
+      ...this.books.snapshots.map(({ book }) => book.ticker)
+    ])
   }
 
   get tradeDays(): ReadonlySet<number> {
@@ -114,8 +121,21 @@ export class CaptureBatch {
           this.trades.push({ ...frame.trade, receivedMillis: at, provenance: "live" })
         return
       case "OrderbookSnapshot":
+        if (this.#isNew(frame, "orderbook_delta", at, state) && !this.#isFenced(frame.book.ticker, at, reading))
+          this.books.snapshots.push({
+            book: frame.book,
+            requested: frame.id !== undefined,
+            connection: state.connection,
+            seq: frame.seq ?? 0,
+            receivedMillis: at
+          })
+        return
       case "OrderbookDelta":
-        this.#isNew(frame, "orderbook_delta", at, state)
+        if (this.#isNew(frame, "orderbook_delta", at, state) && !this.#isFenced(frame.ticker, at, reading)) {
+          const { delta, exchangeMillis, price, seq, side, ticker } = frame
+          const { connection } = state
+          this.books.add({ ticker, side, price, delta, exchangeMillis, receivedMillis: at, connection, seq: seq ?? 0 })
+        }
         return
       case "Ok":
       case "Unsubscribed":

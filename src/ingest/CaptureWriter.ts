@@ -17,6 +17,7 @@ import { Health } from "../runtime/Health.ts"
 import { Loops } from "../runtime/Loops.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { ActiveMarkets } from "../store/ActiveMarkets.ts"
+import { Books } from "../store/Books.ts"
 import { CaptureLedger } from "../store/CaptureLedger.ts"
 import { Catalog } from "../store/Catalog.ts"
 import { LifecycleEvents } from "../store/LifecycleEvents.ts"
@@ -50,6 +51,10 @@ class SlotsTaken extends Schema.TaggedError<SlotsTaken>()("SlotsTaken", {
 
 const ticksStored = Metric.counter("ticks_stored", { description: "Ticks committed", incremental: true })
 const tradesStored = Metric.counter("trades_stored", { description: "Trades of the feed committed", incremental: true })
+const bookEventsStored = Metric.counter("book_events_stored", {
+  description: "Changes of order books committed",
+  incremental: true
+})
 const lifecycleStored = Metric.counter("lifecycle_stored", {
   description: "Lifecycle messages committed",
   incremental: true
@@ -125,6 +130,7 @@ export const CaptureWriter = Layer.effectDiscard(
     const keys = yield* MarketKeys
     const ticks = yield* Ticks
     const trades = yield* Trades
+    const books = yield* Books
     const catalog = yield* Catalog
     const active = yield* ActiveMarkets
     const lifecycleEvents = yield* LifecycleEvents
@@ -240,6 +246,8 @@ export const CaptureWriter = Layer.effectDiscard(
       const plausible = (days: Iterable<number>) => [...days].filter((day) => Math.abs(day - today) < plausibleDays)
       yield* partitions.ensureDays("ticks", plausible(batch.ticks.days))
       yield* partitions.ensureDays("trades", plausible(batch.tradeDays))
+      yield* partitions.ensureDays("book_events", plausible(batch.books.deltaDays))
+      yield* partitions.ensureDays("book_snapshots", plausible(batch.books.snapshotDays))
       yield* Effect.gen(function* () {
         const moved = yield* ledger.advance({
           journal: journal.id,
@@ -261,6 +269,7 @@ export const CaptureWriter = Layer.effectDiscard(
           return yield* new SlotsTaken({ lost: moved.lostSlots })
         yield* ticks.insert(batch.ticks)
         yield* trades.insert(batch.trades)
+        yield* books.insert(batch.books)
         yield* lifecycleEvents.insert(lifecycle.messages)
         yield* catalog.saveEvents(lifecycle.events)
         const changed = yield* catalog.saveMarkets(lifecycle.markets, fromMillis(now))
@@ -278,6 +287,7 @@ export const CaptureWriter = Layer.effectDiscard(
       if (notify) progress.notifiedAt = now
       yield* Metric.update(ticksStored, rows)
       yield* Metric.update(tradesStored, batch.trades.length)
+      yield* Metric.update(bookEventsStored, batch.books.length)
       yield* Metric.update(lifecycleStored, lifecycle.messages.length)
       yield* Metric.update(quarantined, batch.quarantined.length)
       yield* Metric.update(repeated, batch.repeated)

@@ -1,8 +1,10 @@
+import type * as PgTypes from "@effect/sql-pg/PgTypes"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import { PgArray } from "./PgArray.ts"
 
 /**
  * The number of each market (`market_keys`), given on first sight, so that a row of a market that the catalog does not know
@@ -15,6 +17,8 @@ export class MarketKeys extends Context.Service<
     register(tickers: ReadonlySet<string>): Effect.Effect<void, SqlError>
     /** The number of a registered ticker. */
     readonly idOf: (ticker: string) => number | undefined
+    /** The numbers of registered tickers, as a parameter. */
+    readonly idsOf: (tickers: Iterable<string>) => PgTypes.Parameter
   }
 >()("kalshi-ingestor/store/MarketKeys") {
   static readonly layer = Layer.effect(
@@ -36,7 +40,17 @@ export class MarketKeys extends Context.Service<
         for (const row of rows) ids.set(row.ticker, row.market_id)
       })
 
-      return MarketKeys.of({ register, idOf: (ticker) => ids.get(ticker) })
+      const idsOf = (tickers: Iterable<string>) => {
+        const numbers = PgArray.int4s()
+        for (const ticker of tickers) {
+          const id = ids.get(ticker)
+          if (id === undefined) numbers.null()
+          else numbers.int4(id)
+        }
+        return numbers.parameter
+      }
+
+      return MarketKeys.of({ register, idOf: (ticker) => ids.get(ticker), idsOf })
     })
   )
 }

@@ -12,6 +12,8 @@ const headerBytes = 20
 export class PgArray {
   static readonly numerics = () => new PgArray(PgTypes.OID.numeric, 12)
   static readonly instants = () => new PgArray(PgTypes.OID.timestamptz, 12)
+  static readonly int8s = () => new PgArray(PgTypes.OID.int8, 12)
+  static readonly booleans = () => new PgArray(PgTypes.OID.bool, 5)
   static readonly int4s = () => new PgArray(PgTypes.OID.int4, 8)
   static readonly int2s = () => new PgArray(PgTypes.OID.int2, 6)
 
@@ -70,6 +72,22 @@ export class PgArray {
     this.#at = at + 8
   }
 
+  /** A whole number up to 2^53 either way. */
+  int8(value: number): void {
+    const at = this.#begin(8)
+    this.#int32(at, 8)
+    this.#int32(at + 4, Math.floor(value / 4_294_967_296))
+    this.#int32(at + 8, value % 4_294_967_296)
+    this.#at = at + 12
+  }
+
+  boolean(value: boolean): void {
+    const at = this.#begin(1)
+    this.#int32(at, 1)
+    this.#bytes[at + 4] = value ? 1 : 0
+    this.#at = at + 5
+  }
+
   int2(value: number): void {
     const at = this.#begin(2)
     this.#int32(at, 2)
@@ -79,12 +97,7 @@ export class PgArray {
 
   /** Whole milliseconds since 1970. */
   instant(millis: number): void {
-    const at = this.#begin(8)
-    const micros = (millis - postgresEpochMillis) * 1000
-    this.#int32(at, 8)
-    this.#int32(at + 4, Math.floor(micros / 4_294_967_296))
-    this.#int32(at + 8, micros % 4_294_967_296)
-    this.#at = at + 12
+    this.int8((millis - postgresEpochMillis) * 1000)
   }
 
   /** Nothing is null. The scale is kept: "0.4700" stays 0.4700. */
@@ -159,7 +172,9 @@ class Encoded {
 
 const builtin = PgTypes.makeRegistry()
 
-for (const elementOid of [PgTypes.OID.numeric, PgTypes.OID.timestamptz, PgTypes.OID.int4, PgTypes.OID.int2]) {
+const { bool, int2, int4, int8, numeric, timestamptz } = PgTypes.OID
+
+for (const elementOid of [bool, int2, int4, int8, numeric, timestamptz]) {
   const oid = PgTypes.arrayOidFor(elementOid)!
   PgTypes.register<unknown>(oid, {
     encode: (value) => (value instanceof Encoded ? Result.succeed(value.bytes) : PgTypes.encode(value, oid, builtin)),

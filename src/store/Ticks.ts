@@ -22,22 +22,12 @@ export class Ticks extends Context.Service<
       const sql = yield* SqlClient.SqlClient
       const keys = yield* MarketKeys
 
-      const idsOf = (tickers: Iterable<string>) => {
-        const ids = PgArray.int4s()
-        for (const ticker of tickers) {
-          const id = keys.idOf(ticker)
-          if (id === undefined) ids.null()
-          else ids.int4(id)
-        }
-        return ids.parameter
-      }
-
       const append = (ticks: TickBatch) => sql`
         insert into ticks (
           ts, received_at, market_id, provenance, price_dollars, yes_bid_dollars, yes_ask_dollars, yes_bid_size, yes_ask_size,
           last_trade_size, volume, open_interest, dollar_volume, dollar_open_interest)
         select * from unnest(
-          ${ticks.ts.parameter}, ${ticks.receivedAt.parameter}, ${idsOf(ticks.tickers)}, ${ticks.provenance.parameter},
+          ${ticks.ts.parameter}, ${ticks.receivedAt.parameter}, ${keys.idsOf(ticks.tickers)}, ${ticks.provenance.parameter},
           ${ticks.price.parameter}, ${ticks.yesBid.parameter}, ${ticks.yesAsk.parameter}, ${ticks.yesBidSize.parameter},
           ${ticks.yesAskSize.parameter}, ${ticks.lastTradeSize.parameter}, ${ticks.volume.parameter},
           ${ticks.openInterest.parameter}, ${ticks.dollarVolume.parameter}, ${ticks.dollarOpenInterest.parameter})`
@@ -62,7 +52,7 @@ export class Ticks extends Context.Service<
             market_id, ts, received_at, price_dollars, yes_bid_dollars, yes_ask_dollars, yes_bid_size, yes_ask_size,
             last_trade_size, volume, open_interest)
           select * from unnest(
-            ${idsOf(latest.map(({ ticker }) => ticker))}, ${ts.parameter}, ${receivedAt.parameter}, ${price!}, ${yesBid!},
+            ${keys.idsOf(latest.map(({ ticker }) => ticker))}, ${ts.parameter}, ${receivedAt.parameter}, ${price!}, ${yesBid!},
             ${yesAsk!}, ${yesBidSize!}, ${yesAskSize!}, ${lastTradeSize!}, ${volume!}, ${openInterest!})
           on conflict (market_id) do update set
             ts = excluded.ts, received_at = excluded.received_at,

@@ -19,6 +19,7 @@ import { ExchangeTime } from "../../src/runtime/ExchangeTime.ts"
 import { Health } from "../../src/runtime/Health.ts"
 import { Loops } from "../../src/runtime/Loops.ts"
 import { ActiveMarkets } from "../../src/store/ActiveMarkets.ts"
+import { Books } from "../../src/store/Books.ts"
 import { CaptureLedger } from "../../src/store/CaptureLedger.ts"
 import { Catalog } from "../../src/store/Catalog.ts"
 import { LifecycleEvents } from "../../src/store/LifecycleEvents.ts"
@@ -47,7 +48,7 @@ const role = Layer.suspend(() =>
         CaptureLedger.layer,
         LifecycleEvents.layer,
         Partitions.layer,
-        Layer.mergeAll(Ticks.layer, Trades.layer).pipe(Layer.provideMerge(MarketKeys.layer)),
+        Layer.mergeAll(Books.layer, Ticks.layer, Trades.layer).pipe(Layer.provideMerge(MarketKeys.layer)),
         LifecycleFilter.layer.pipe(Layer.provideMerge(Catalog.layer))
       )
     ),

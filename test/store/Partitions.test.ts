@@ -3,7 +3,7 @@ import { assert, layer } from "@effect/vitest"
 import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Partitions } from "../../src/store/Partitions.ts"
+import { dayTables, Partitions } from "../../src/store/Partitions.ts"
 import { TestDatabase } from "../support/Database.ts"
 
 const millis = (text: string) => DateTime.toEpochMillis(DateTime.makeUnsafe(text))
@@ -21,33 +21,19 @@ layer(Partitions.layer.pipe(Layer.provideMerge(TestDatabase.layer)))("Partitions
       const partitions = yield* Partitions
       const sql = yield* PgClient.PgClient
       const now = millis("2031-01-31T23:59:59.999Z")
-      assert.strictEqual(yield* partitions.ahead(now), 14)
+      assert.strictEqual(yield* partitions.ahead(now), 4 + 5 * dayTables.length)
       assert.strictEqual(yield* partitions.ahead(now), 0)
       const made = yield* sql<{ readonly name: string }>`
-        select relid::regclass::text as name from pg_partition_tree('ticks') where relid::regclass::text like 'ticks_2031%'
-        union all
-        select relid::regclass::text from pg_partition_tree('trades') where relid::regclass::text like 'trades_2031%'
-        union all
-        select relid::regclass::text from pg_partition_tree('market_candles')
-        where isleaf and relid::regclass::text ~ '_(2030|2031)' order by name`
+        select c.relname as name from pg_class c join pg_inherits i on i.inhrelid = c.oid
+        where c.relkind = 'r' and c.relname ~ '_(2030|2031)' order by name`
       assert.deepStrictEqual(
         made.map((row) => row.name),
         [
-          "market_candles_203012",
-          "market_candles_203101",
-          "market_candles_203102",
-          "market_candles_203103",
-          "ticks_20310130",
-          "ticks_20310131",
-          "ticks_20310201",
-          "ticks_20310202",
-          "ticks_20310203",
-          "trades_20310130",
-          "trades_20310131",
-          "trades_20310201",
-          "trades_20310202",
-          "trades_20310203"
-        ]
+          ...["203012", "203101", "203102", "203103"].map((month) => `market_candles_${month}`),
+          ...dayTables.flatMap((table) =>
+            ["20310130", "20310131", "20310201", "20310202", "20310203"].map((day) => `${table}_${day}`)
+          )
+        ].sort()
       )
     })
   )
@@ -68,9 +54,21 @@ layer(Partitions.layer.pipe(Layer.provideMerge(TestDatabase.layer)))("Partitions
       const partitions = yield* Partitions
       const sql = yield* PgClient.PgClient
       assert.strictEqual(yield* storeTick("2033-06-01T10:00:00Z"), "ticks_default")
-      assert.deepStrictEqual(yield* partitions.defaultRows, { ticks: 1, trades: 0, market_candles: 0 })
+      assert.deepStrictEqual(yield* partitions.defaultRows, {
+        ticks: 1,
+        trades: 0,
+        book_events: 0,
+        book_snapshots: 0,
+        market_candles: 0
+      })
       assert.strictEqual(yield* partitions.ensureDays("ticks", [Partitions.dayOf(millis("2033-06-01T10:00:00Z"))]), 1)
-      assert.deepStrictEqual(yield* partitions.defaultRows, { ticks: 0, trades: 0, market_candles: 0 })
+      assert.deepStrictEqual(yield* partitions.defaultRows, {
+        ticks: 0,
+        trades: 0,
+        book_events: 0,
+        book_snapshots: 0,
+        market_candles: 0
+      })
       assert.deepStrictEqual(yield* sql`select count(*)::int as n from ticks_20330601`, [{ n: 1 }])
     })
   )
@@ -86,7 +84,13 @@ layer(Partitions.layer.pipe(Layer.provideMerge(TestDatabase.layer)))("Partitions
       yield* partitions.ensureCandleMonths([Partitions.monthOf(millis("2033-06-15T00:00:00Z"))])
       const refused = yield* Effect.flip(insert)
       assert.strictEqual(refused.reason._tag, "UniqueViolation")
-      assert.deepStrictEqual(yield* partitions.defaultRows, { ticks: 0, trades: 0, market_candles: 0 })
+      assert.deepStrictEqual(yield* partitions.defaultRows, {
+        ticks: 0,
+        trades: 0,
+        book_events: 0,
+        book_snapshots: 0,
+        market_candles: 0
+      })
     })
   )
 

@@ -1,0 +1,66 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as SqlClient from "effect/sql/SqlClient"
+import type { SqlError } from "effect/sql/SqlError"
+import type { BookLevel } from "../market/Book.ts"
+import { fromMillis } from "../market/Timestamp.ts"
+import type { BookBatch, BookSnapshot } from "./BookBatch.ts"
+import { MarketKeys } from "./MarketKeys.ts"
+
+/** Whole books in one statement at most: a book may have thousands of levels. */
+const snapshotsAtOnce = 200
+
+const prices = (levels: ReadonlyArray<BookLevel>) => levels.map(([price]) => price)
+const sizes = (levels: ReadonlyArray<BookLevel>) => levels.map(([, size]) => size)
+
+/** Order books: every change, and whole books in between. `book_at` in SQL rebuilds a book at any instant. */
+export class Books extends Context.Service<
+  Books,
+  {
+    /** Appends changes and whole books of registered markets (`MarketKeys`). Joins the caller's transaction. */
+    insert(books: BookBatch): Effect.Effect<void, SqlError>
+  }
+>()("kalshi-ingestor/store/Books") {
+  static readonly layer = Layer.effect(
+    Books,
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const keys = yield* MarketKeys
+
+      const insertSnapshots = (snapshots: ReadonlyArray<BookSnapshot>) => {
+        const rows = snapshots.map(({ book, connection, receivedMillis, requested, seq }) => ({
+          ts: fromMillis(receivedMillis),
+          connection,
+          seq,
+          market_id: keys.idOf(book.ticker),
+          requested,
+          yes_prices: prices(book.yes),
+          yes_sizes: sizes(book.yes),
+          no_prices: prices(book.no),
+          no_sizes: sizes(book.no)
+        }))
+        return sql`
+          insert into book_snapshots (
+            ts, connection, seq, market_id, requested, yes_prices, yes_sizes, no_prices, no_sizes)
+          select ts, connection, seq, market_id, requested, yes_prices, yes_sizes, no_prices, no_sizes
+          from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as r (
+            ts timestamptz, connection bigint, seq bigint, market_id integer, requested boolean,
+            yes_prices numeric[], yes_sizes numeric[], no_prices numeric[], no_sizes numeric[])`
+      }
+
+      const insert = Effect.fnUntraced(function* (books: BookBatch) {
+        if (books.length > 0)
+          yield* sql`
+            insert into book_events (ts, received_at, connection, seq, market_id, yes, price, delta)
+            select * from unnest(
+              ${books.ts.parameter}, ${books.receivedAt.parameter}, ${books.connection.parameter}, ${books.seq.parameter},
+              ${keys.idsOf(books.tickers)}, ${books.yes.parameter}, ${books.price.parameter}, ${books.delta.parameter})`
+        for (let at = 0; at < books.snapshots.length; at += snapshotsAtOnce)
+          yield* insertSnapshots(books.snapshots.slice(at, at + snapshotsAtOnce))
+      })
+
+      return Books.of({ insert })
+    })
+  )
+}
