@@ -1,11 +1,12 @@
 import * as Layer from "effect/Layer"
 import { CaptureProgress } from "./ingest/CaptureProgress.ts"
 import { CaptureWriter } from "./ingest/CaptureWriter.ts"
-import { JournalOfShard } from "./ingest/JournalOfShard.ts"
+import { JournalOfProcess } from "./ingest/JournalOfProcess.ts"
 import { LifecycleFilter } from "./ingest/LifecycleFilter.ts"
 import { LiveCapture } from "./ingest/LiveCapture.ts"
 import { MarketClock } from "./ingest/MarketClock.ts"
 import { MarketsChanged } from "./ingest/MarketsChanged.ts"
+import { OrphanJournals } from "./ingest/OrphanJournals.ts"
 import { ShardShare } from "./ingest/ShardShare.ts"
 import { KalshiSocket } from "./kalshi/KalshiSocket.ts"
 import * as Venue from "./kalshi/Venue.ts"
@@ -42,12 +43,12 @@ const Capture = LiveCapture.pipe(
   Layer.provideMerge(CaptureWriter),
   Layer.provide(CaptureProgress.layer),
   Layer.provide(ShardShare.layer),
-  Layer.provide([JournalOfShard("0"), ShardLeases.layer])
+  Layer.provide([JournalOfProcess, ShardLeases.layer])
 )
 
 runRoleProgram(
   "ws",
-  Layer.mergeAll(Capture, MarketClock, Health.layerServer("ws")).pipe(
+  Layer.mergeAll(Capture, OrphanJournals, MarketClock, Health.layerServer("ws")).pipe(
     Layer.provide([Venue.layerSocketAccess, Store, ExchangeTime.layer, Health.Health.layer]),
     Layer.provide(Database.layerUrl({ applicationName: "kalshi-ingestor ws" })),
     Layer.provide(Setting.layerChecked(Roles.ws))

@@ -161,23 +161,28 @@ export const CaptureWriter = Layer.effectDiscard(
 
     const resume = Effect.gen(function* () {
       const stored = yield* ledger.position(journal.id)
-      if (Option.isSome(stored)) {
-        const { offset, segment, state } = stored.value
-        return { position: { segment, offset }, state: FeedState.fromStored(state) ?? FeedState.initial }
-      }
+      const state = Option.match(stored, {
+        onNone: () => FeedState.initial,
+        onSome: ({ state }) => FeedState.fromStored(state) ?? FeedState.initial
+      })
+      const from = Option.getOrUndefined(stored)
+      if (from !== undefined && from.segment <= (yield* journal.end).segment)
+        return { position: { segment: from.segment, offset: from.offset }, state }
       const position = yield* journal.oldest
+      if (from !== undefined)
+        yield* Effect.logWarning("the journal's files were removed, it begins anew", { stored: from.segment })
       const made = yield* ledger.advance({
         journal: journal.id,
         shard,
         slots: [],
-        from: undefined,
+        from,
         to: position,
         frames: 0,
         lastReceivedMillis: undefined,
-        state: FeedState.initial
+        state
       })
       if (made._tag === "Taken") return yield* new JournalTaken({ journal: journal.id })
-      return { position, state: FeedState.initial }
+      return { position, state }
     })
 
     const prepare = (

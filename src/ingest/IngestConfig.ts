@@ -162,5 +162,12 @@ export const capture = {
     min: 0,
     max: 100_000
   }),
+  journalCompress: Setting.boolean("JOURNAL_COMPRESS", "1 compresses stored journal segments", true),
+  journalMinFreeMegabytes: Setting.int(
+    "JOURNAL_MIN_FREE_MB",
+    "the feed is not read while the journal's disk has less room than this",
+    256,
+    { min: 0, max: 10_000_000 }
+  ),
   writerBatch: Setting.int("WS_DB_BATCH_SIZE", "most frames stored by one transaction", 5000, { min: 1, max: 100_000 })
 }

@@ -1,16 +1,22 @@
 import { randomBytes } from "node:crypto"
+import type { FileHandle } from "node:fs/promises"
 import * as fs from "node:fs/promises"
 import * as path from "node:path"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import * as Queue from "effect/Queue"
 import * as Ref from "effect/Ref"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import * as JournalRecord from "./JournalRecord.ts"
+import { JournalSegments } from "./JournalSegments.ts"
+import { JournalTail } from "./JournalTail.ts"
 
 export class JournalError extends Schema.TaggedError<JournalError>()("JournalError", {
   operation: Schema.Literals(["open", "append", "sync", "read", "retire"]),
@@ -19,13 +25,15 @@ export class JournalError extends Schema.TaggedError<JournalError>()("JournalErr
   override get message(): string {
     return `journal ${this.operation} failed: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}`
   }
+
+  /** The disk, or our part of it, is full: it may have room again. */
+  get isFull(): boolean {
+    return Predicate.hasProperty(this.cause, "code") && (this.cause.code === "ENOSPC" || this.cause.code === "EDQUOT")
+  }
 }
 
 const attempt = <A>(operation: JournalError["operation"], run: () => Promise<A>) =>
   Effect.tryPromise({ try: run, catch: (cause) => new JournalError({ operation, cause }) })
-
-const fileName = (segment: number) => `${String(segment).padStart(12, "0")}.journal`
-const segmentOf = (name: string) => (/^\d{12}\.journal$/.test(name) ? Number(name.slice(0, 12)) : undefined)
 
 export interface JournalOptions {
   readonly directory: string
@@ -33,13 +41,31 @@ export interface JournalOptions {
   readonly segmentBytes: number
   /** Appended bytes reach the disk within this time. */
   readonly syncMillis: number
+  /** Nothing is appended while the disk has less room than this. Default 0. */
+  readonly minFreeBytes?: number
+  /** Stored segments are compressed. Default false. */
+  readonly compress?: boolean
+  /** Bytes of the newest records kept in memory for a reader that follows closely. Default 16 MiB. */
+  readonly tailBytes?: number
 }
 
+/** Why nothing can be appended, and since when (our clock). */
+export interface Blocked {
+  readonly sinceMillis: number
+  readonly reason: string
+}
+
+const blockedGauge = Metric.gauge("journal_blocked", {
+  description: "1 while the journal waits for room on its disk and the feed is not read"
+})
+
 const readBytes = 1024 * 1024
+const defaultTailBytes = 16 * 1024 * 1024
 
 /**
  * The local memory of one feed: raw frames, appended before anything interprets them, in numbered segment files. Appends are
- * group-committed to disk; reading follows the appended end, so one code path serves the live feed and recovery after a crash.
+ * group-committed to disk; reading follows the appended end, so one code path serves the live feed and recovery after a crash. On a
+ * full disk an append waits for room, and whoever appends waits with it.
  */
 export class Journal extends Context.Service<
   Journal,
@@ -59,178 +85,292 @@ export class Journal extends Context.Service<
     /** Where the oldest kept record begins. */
     readonly oldest: Effect.Effect<JournalRecord.JournalPosition, JournalError>
     readonly end: Effect.Effect<JournalRecord.JournalPosition>
-    /** Waits until something was appended since the last wait. */
+    /** Waits until something was appended since the last wait; one reader waits. */
     readonly appended: Effect.Effect<void>
-    /** Deletes segments that end before `before` and were last written before `olderThanMillis` (wall clock). */
+    /** Set while appends wait for room. */
+    readonly blocked: Effect.Effect<Option.Option<Blocked>>
+    /**
+     * Everything before `before` is stored: those segments are compressed, and deleted when they were last written before
+     * `olderThanMillis` (wall clock). Succeeds with how many were deleted.
+     */
     retire(before: JournalRecord.JournalPosition, olderThanMillis: number): Effect.Effect<number, JournalError>
-    /** Ends when appended bytes could not be brought to disk. */
+    /** Brings appended bytes to disk, time and again; ends when that fails for another reason than a full disk. */
     readonly syncFailed: Effect.Effect<never, JournalError>
   }
 >()("kalshi-ingestor/ingest/Journal") {
-  static readonly layer = (options: JournalOptions) =>
-    Layer.effect(
-      Journal,
+  static readonly layer = (options: JournalOptions) => Layer.effect(Journal, make(options))
+}
+
+const make = Effect.fnUntraced(function* (options: JournalOptions) {
+  const { directory, minFreeBytes = 0 } = options
+  const files = new JournalSegments(directory)
+  const tail = new JournalTail(options.tailBytes ?? defaultTailBytes)
+  const segments = attempt("read", () => files.list())
+
+  yield* attempt("open", () => fs.mkdir(directory, { recursive: true, mode: 0o700 }))
+  yield* attempt("open", () => files.tidy())
+  const id = yield* attempt("open", () => identity(directory))
+  const first = ((yield* segments).at(-1) ?? 0) + 1
+  const current = {
+    segment: first,
+    offset: 0,
+    file: yield* attempt("open", () => files.create(first)),
+    /** Written since the last sync, which ended at `synced`. A failed sync may have dropped them from the system's memory. */
+    unsynced: [] as Array<Buffer>,
+    synced: 0
+  }
+  const lock = yield* Semaphore.make(1)
+  const wake = yield* Queue.sliding<void>(1)
+  const isOpen = yield* Ref.make(true)
+  const blocked = yield* Ref.make(Option.none<Blocked>())
+  /** Why no append is tried: the disk has less room than it must have, or could not take what was appended before. */
+  const obstacles = { room: undefined as string | undefined, sync: undefined as string | undefined }
+
+  const block = Effect.fnUntraced(function* (reason: string) {
+    if (Option.isSome(yield* Ref.get(blocked))) return
+    yield* Ref.set(blocked, Option.some({ sinceMillis: yield* Clock.currentTimeMillis, reason }))
+    yield* Metric.update(blockedGauge, 1)
+    yield* Effect.logError(
+      `the journal's disk is full (${reason}): the feed is not read until there is room in ${directory}; free some, or move JOURNAL_DIR`
+    )
+  })
+  const unblock = Effect.gen(function* () {
+    const since = yield* Ref.getAndSet(blocked, Option.none())
+    if (Option.isNone(since)) return
+    yield* Metric.update(blockedGauge, 0)
+    yield* Effect.logInfo("the journal has room again, the feed is read on", {
+      seconds: Math.round(((yield* Clock.currentTimeMillis) - since.value.sinceMillis) / 1000)
+    })
+  })
+
+  const writeAt = async (file: FileHandle, buffer: Buffer, offset: number) => {
+    let written = 0
+    while (written < buffer.length) {
+      const { bytesWritten } = await file.write(buffer, written, buffer.length - written, offset + written)
+      written += bytesWritten
+    }
+  }
+
+  // After a failed sync the bytes are written to their places again before the next try: positions that a reader has stay right.
+  const flush = Effect.suspend(() => {
+    if (current.unsynced.length === 0) return Effect.void
+    const buffers = current.unsynced
+    const end = current.offset
+    return attempt("sync", () => current.file.datasync()).pipe(
+      Effect.tapError(() =>
+        attempt("sync", () => writeAt(current.file, Buffer.concat(buffers), current.synced)).pipe(Effect.ignore)
+      ),
+      Effect.tap(() =>
+        Effect.sync(() => {
+          current.unsynced = []
+          current.synced = end
+        })
+      )
+    )
+  })
+
+  const rotate = Effect.gen(function* () {
+    yield* flush
+    const segment = current.segment + 1
+    const file = yield* attempt("append", () => files.create(segment))
+    yield* attempt("sync", () => current.file.close())
+    Object.assign(current, { segment, offset: 0, synced: 0, file })
+  })
+
+  yield* Effect.addFinalizer(() =>
+    Semaphore.withPermit(
+      lock,
       Effect.gen(function* () {
-        const { directory } = options
-        const pathOf = (segment: number) => path.join(directory, fileName(segment))
-        const segments = attempt("read", async () =>
-          (await fs.readdir(directory)).flatMap((name) => segmentOf(name) ?? []).sort((a, b) => a - b)
-        )
-        const openSegment = (segment: number) =>
-          attempt("open", async () => {
-            const file = await fs.open(pathOf(segment), "ax")
-            const parent = await fs.open(directory, "r")
-            await parent.sync()
-            await parent.close()
-            return file
-          })
+        yield* Ref.set(isOpen, false)
+        yield* flush
+        yield* attempt("sync", () => current.file.close())
+        if (current.offset === 0 && (yield* segments)[0] !== current.segment)
+          yield* attempt("retire", () => files.remove(current.segment))
+      })
+    ).pipe(
+      Effect.tapError((error) => Effect.logError(error.message)),
+      Effect.ignore
+    )
+  )
 
-        yield* attempt("open", () => fs.mkdir(directory, { recursive: true, mode: 0o700 }))
-        const id = yield* attempt("open", async () => {
-          const file = path.join(directory, "id")
-          await fs.writeFile(file, randomBytes(16).toString("hex"), { flag: "wx" }).catch(() => undefined)
-          return (await fs.readFile(file, "utf8")).trim()
-        })
-        const existing = yield* segments
-        const first = (existing.at(-1) ?? 0) + 1
-        const current = { segment: first, offset: 0, file: yield* openSegment(first), dirty: false }
-        const lock = yield* Semaphore.make(1)
-        const wake = yield* Queue.sliding<void>(1)
-        const isOpen = yield* Ref.make(true)
+  // The offset moves only when all of the bytes are in the file: what a full disk took in part is overwritten by the next try.
+  const tryAppend = (entries: ReadonlyArray<JournalRecord.JournalEntry>) =>
+    Effect.gen(function* () {
+      if (current.offset >= options.segmentBytes) yield* rotate
+      const start = { segment: current.segment, offset: current.offset }
+      const { buffer, records } = JournalRecord.encode(entries, start)
+      yield* attempt("append", () => writeAt(current.file, buffer, current.offset))
+      current.offset += buffer.length
+      current.unsynced.push(buffer)
+      tail.push(records, start)
+    }).pipe(Effect.uninterruptible, Semaphore.withPermit(lock))
 
-        const flush = Effect.suspend(() => {
-          if (!current.dirty) return Effect.void
-          current.dirty = false
-          return attempt("sync", () => current.file.datasync())
-        })
-        const rotate = Effect.gen(function* () {
-          yield* flush
-          yield* attempt("sync", () => current.file.close())
-          const segment = current.segment + 1
-          const file = yield* openSegment(segment)
-          Object.assign(current, { segment, offset: 0, file })
-        })
-        yield* Effect.addFinalizer(() =>
-          Semaphore.withPermit(
-            lock,
-            Effect.gen(function* () {
-              yield* Ref.set(isOpen, false)
-              yield* flush
-              yield* attempt("sync", () => current.file.close())
-            })
-          ).pipe(
-            Effect.tapError((error) => Effect.logError(error.message)),
-            Effect.ignore
+  const append = Effect.fnUntraced(function* (entries: ReadonlyArray<JournalRecord.JournalEntry>) {
+    if (entries.length === 0) return
+    while (true) {
+      const obstacle = obstacles.room ?? obstacles.sync
+      if (obstacle !== undefined) yield* block(obstacle)
+      else {
+        const full = yield* tryAppend(entries).pipe(
+          Effect.as(undefined),
+          Effect.catchIf(
+            (error) => error.isFull,
+            (error) => Effect.succeed(error)
           )
         )
+        if (full === undefined) break
+        yield* block(full.message)
+      }
+      yield* Effect.sleep("1 second")
+    }
+    if (Option.isSome(yield* Ref.get(blocked))) yield* unblock
+    yield* Queue.offer(wake, undefined)
+  })
 
-        const writeAll = async (buffer: Buffer) => {
-          let written = 0
-          while (written < buffer.length) {
-            const { bytesWritten } = await current.file.write(
-              buffer,
-              written,
-              buffer.length - written,
-              current.offset + written
-            )
-            written += bytesWritten
+  const readAt = (position: JournalRecord.JournalPosition, bytes: number) =>
+    attempt("read", () => files.read(position.segment, position.offset, bytes))
+  const nextSegment = Effect.fnUntraced(function* (after: number) {
+    const following = (yield* segments).find((segment) => segment > after)
+    return following === undefined ? undefined : { segment: following, offset: 0 }
+  })
+
+  /** Past damaged bytes, to the next whole record of the segment; nothing when none follows. */
+  const skipDamage = Effect.fnUntraced(function* (position: JournalRecord.JournalPosition, limitBytes: number) {
+    const rest = yield* readAt(position, Math.min(limitBytes, options.segmentBytes * 2 + readBytes))
+    if (rest.length === 0) return undefined
+    const skipped = JournalRecord.resume(rest)
+    if (skipped === undefined)
+      yield* Effect.logWarning("journal segment ends in a torn record", { ...position, bytes: rest.length })
+    else yield* Effect.logError("journal segment is damaged, bytes are skipped", { ...position, bytes: skipped })
+    return skipped === undefined ? undefined : { ...position, offset: position.offset + skipped }
+  })
+
+  const readFiles = Effect.fnUntraced(function* (from: JournalRecord.JournalPosition, limit: number) {
+    let position = from
+    while (true) {
+      const live = position.segment === current.segment
+      const limitBytes = live ? current.offset - position.offset : Number.POSITIVE_INFINITY
+      if (live && limitBytes <= 0) return { records: [], next: position }
+      let wanted = Math.min(readBytes, limitBytes)
+      let resumed: JournalRecord.JournalPosition | undefined
+      while (true) {
+        const buffer = yield* readAt(position, wanted)
+        const decoded = JournalRecord.decode(buffer, position, limit)
+        if (decoded.consumed > 0)
+          return {
+            records: decoded.records,
+            next: { segment: position.segment, offset: position.offset + decoded.consumed }
           }
+        if (decoded.tail === "more" && decoded.needed > wanted && buffer.length === wanted && wanted < limitBytes) {
+          wanted = Math.min(decoded.needed, limitBytes)
+          continue
         }
-        const append = Effect.fnUntraced(function* (entries: ReadonlyArray<JournalRecord.JournalEntry>) {
-          if (entries.length === 0) return
-          const buffer = JournalRecord.encode(entries)
-          yield* Effect.gen(function* () {
-            if (current.offset >= options.segmentBytes) yield* rotate
-            yield* attempt("append", () => writeAll(buffer))
-            current.offset += buffer.length
-            current.dirty = true
-          }).pipe(Effect.uninterruptible, Semaphore.withPermit(lock))
-          yield* Queue.offer(wake, undefined)
-        })
+        if (buffer.length > 0) resumed = yield* skipDamage(position, limitBytes)
+        break
+      }
+      if (resumed !== undefined) {
+        position = resumed
+        continue
+      }
+      if (live) return { records: [], next: position }
+      const following = yield* nextSegment(position.segment)
+      if (following === undefined) return { records: [], next: position }
+      position = following
+    }
+  })
 
-        const readAt = (position: JournalRecord.JournalPosition, bytes: number) =>
-          attempt("read", async () => {
-            const file = await fs.open(pathOf(position.segment), "r")
-            try {
-              const buffer = Buffer.allocUnsafe(bytes)
-              const { bytesRead } = await file.read(buffer, 0, bytes, position.offset)
-              return buffer.subarray(0, bytesRead)
-            } finally {
-              await file.close()
-            }
-          })
-        const nextSegment = Effect.fnUntraced(function* (after: number) {
-          const following = (yield* segments).find((segment) => segment > after)
-          return following === undefined ? undefined : { segment: following, offset: 0 }
-        })
+  const read = (from: JournalRecord.JournalPosition, limit: number) =>
+    Effect.suspend(() => {
+      const records = tail.from(from, limit)
+      return records === undefined
+        ? readFiles(from, limit)
+        : Effect.succeed({ records, next: records.at(-1)?.end ?? from })
+    })
 
-        const read = Effect.fnUntraced(function* (from: JournalRecord.JournalPosition, limit: number) {
-          let position = from
-          while (true) {
-            const live = position.segment === current.segment
-            const known = live || (yield* segments).includes(position.segment)
-            const limitBytes = live ? current.offset - position.offset : Number.POSITIVE_INFINITY
-            if (live && limitBytes <= 0) return { records: [], next: position }
-            if (known) {
-              let wanted = Math.min(readBytes, limitBytes)
-              while (true) {
-                const buffer = yield* readAt(position, wanted)
-                const decoded = JournalRecord.decode(buffer, position, limit)
-                if (decoded.consumed > 0) {
-                  return {
-                    records: decoded.records,
-                    next: { segment: position.segment, offset: position.offset + decoded.consumed }
-                  }
-                }
-                if (decoded.tail === "more" && decoded.needed > wanted && buffer.length === wanted) {
-                  wanted = decoded.needed
-                  continue
-                }
-                if (buffer.length > 0)
-                  yield* Effect.logWarning("journal segment ends in a torn record", {
-                    segment: position.segment,
-                    offset: position.offset,
-                    bytes: buffer.length
-                  })
-                break
-              }
-              if (live) return { records: [], next: position }
-            }
-            const following = yield* nextSegment(position.segment)
-            if (following === undefined) return { records: [], next: position }
-            position = following
-          }
-        })
+  const stored = yield* Ref.make(0)
+  const storedMore = yield* Queue.sliding<void>(1)
+  const compressStored = Effect.gen(function* () {
+    for (const segment of yield* segments) {
+      if (segment >= (yield* Ref.get(stored)) || segment === current.segment) break
+      yield* attempt("retire", () => files.compress(segment))
+    }
+  }).pipe(
+    Effect.catch((error) => Effect.logWarning("a stored journal segment stays as it is", { reason: error.message })),
+    Effect.andThen(Queue.take(storedMore)),
+    Effect.forever
+  )
+  if (options.compress === true) yield* Effect.forkScoped(compressStored)
 
-        const retire = Effect.fn("Journal.retire")(function* (
-          before: JournalRecord.JournalPosition,
-          olderThanMillis: number
-        ) {
-          let removed = 0
-          for (const segment of yield* segments) {
-            if (segment >= before.segment || segment === current.segment) break
-            const { mtimeMs } = yield* attempt("retire", () => fs.stat(pathOf(segment)))
-            if (mtimeMs >= olderThanMillis) break
-            yield* attempt("retire", () => fs.unlink(pathOf(segment)))
-            removed++
-          }
-          return removed
-        })
+  const retire = Effect.fn("Journal.retire")(function* (
+    before: JournalRecord.JournalPosition,
+    olderThanMillis: number
+  ) {
+    let removed = 0
+    for (const segment of yield* segments) {
+      if (segment >= before.segment || segment === current.segment) break
+      const changedAt = yield* attempt("retire", () => files.changedAt(segment))
+      if (changedAt === undefined) continue
+      if (changedAt >= olderThanMillis) break
+      yield* attempt("retire", () => files.remove(segment))
+      removed++
+    }
+    yield* Ref.set(stored, before.segment)
+    yield* Queue.offer(storedMore, undefined)
+    return removed
+  })
 
-        return Journal.of({
-          id,
-          append,
-          read,
-          oldest: Effect.map(segments, (found) => ({ segment: found[0] ?? first, offset: 0 })),
-          end: Effect.sync(() => ({ segment: current.segment, offset: current.offset })),
-          appended: Queue.take(wake),
-          retire,
-          syncFailed: Effect.flatMap(Ref.get(isOpen), (open) =>
-            open ? Semaphore.withPermit(lock, flush) : Effect.void
-          ).pipe(Effect.repeat(Schedule.spaced(options.syncMillis)), Effect.andThen(Effect.never))
-        })
+  const sync = Effect.flatMap(Ref.get(isOpen), (open) => (open ? Semaphore.withPermit(lock, flush) : Effect.void)).pipe(
+    Effect.as(undefined),
+    Effect.catchIf(
+      (error) => error.isFull,
+      (error) => Effect.succeed(error.message)
+    ),
+    Effect.tap((reason) =>
+      Effect.sync(() => {
+        obstacles.sync = reason
       })
+    ),
+    Effect.repeat(Schedule.spaced(options.syncMillis))
+  )
+  const watchRoom = attempt("append", () => fs.statfs(directory)).pipe(
+    Effect.tap(({ bavail, bsize }) =>
+      Effect.sync(() => {
+        obstacles.room =
+          bavail * bsize < minFreeBytes ? `less than ${Math.round(minFreeBytes / 1024 / 1024)} MB free` : undefined
+      })
+    ),
+    Effect.repeat(Schedule.spaced("1 second"))
+  )
+
+  return Journal.of({
+    id,
+    append,
+    read,
+    oldest: Effect.map(segments, (found) => ({ segment: found[0] ?? first, offset: 0 })),
+    end: Effect.sync(() => ({ segment: current.segment, offset: current.offset })),
+    appended: Queue.take(wake),
+    blocked: Ref.get(blocked),
+    retire,
+    syncFailed: (minFreeBytes > 0 ? Effect.raceFirst(sync, watchRoom) : sync).pipe(Effect.andThen(Effect.never))
+  })
+})
+
+/** The name of a directory's journal, made at first sight; an empty one, as a crash may leave it, is made anew. */
+const identity = async (directory: string): Promise<string> => {
+  const file = path.join(directory, "id")
+  const read = () =>
+    fs.readFile(file, "utf8").then(
+      (text) => text.trim(),
+      () => ""
     )
+  const found = await read()
+  if (found !== "") return found
+  await fs.writeFile(`${file}.new`, randomBytes(16).toString("hex"))
+  const made = await fs.open(`${file}.new`, "r+")
+  await made.sync()
+  await made.close()
+  await fs.rename(`${file}.new`, file)
+  return read()
 }
 
 /** An entry stamped now. */

@@ -44,21 +44,33 @@ const headerBytes = 25
 /** No frame of the exchange comes near this; a larger length is a damaged header. */
 const maxPayloadBytes = 64 * 1024 * 1024
 
-export const encode = (entries: ReadonlyArray<JournalEntry>): Buffer => {
+/** Records and their bytes, as they follow `start` in a segment. */
+export const encode = (
+  entries: ReadonlyArray<JournalEntry>,
+  start: JournalPosition
+): { readonly buffer: Buffer; readonly records: ReadonlyArray<JournalRecord> } => {
   let size = 0
-  for (const entry of entries) size += headerBytes + Buffer.byteLength(entry.payload)
+  for (const { payload } of entries) size += headerBytes + Buffer.byteLength(payload)
   const buffer = Buffer.allocUnsafe(size)
+  const records: Array<JournalRecord> = []
   let at = 0
-  for (const entry of entries) {
-    const length = buffer.write(entry.payload, at + headerBytes)
+  for (const { kind, monotonicMillis, payload, receivedMillis } of entries) {
+    const length = buffer.write(payload, at + headerBytes)
     buffer.writeUInt32LE(length, at)
-    buffer.writeUInt8(kinds.indexOf(entry.kind), at + 8)
-    buffer.writeDoubleLE(entry.receivedMillis, at + 9)
-    buffer.writeDoubleLE(entry.monotonicMillis, at + 17)
+    buffer.writeUInt8(kinds.indexOf(kind), at + 8)
+    buffer.writeDoubleLE(receivedMillis, at + 9)
+    buffer.writeDoubleLE(monotonicMillis, at + 17)
     buffer.writeUInt32LE(crc32(buffer.subarray(at + 8, at + headerBytes + length)), at + 4)
     at += headerBytes + length
+    records.push({
+      kind,
+      receivedMillis,
+      monotonicMillis,
+      payload,
+      end: { segment: start.segment, offset: start.offset + at }
+    })
   }
-  return buffer
+  return { buffer, records }
 }
 
 export interface Decoded {
@@ -94,4 +106,20 @@ export const decode = (buffer: Buffer, start: JournalPosition, limit: number): D
     at = end
   }
   return { records, consumed: at, tail: "none", needed: 0 }
+}
+
+const earliestMillis = 1_500_000_000_000
+const latestMillis = 4_100_000_000_000
+
+/** The first place after the beginning of a damaged stretch at which a whole record begins; nothing when there is none. */
+export const resume = (buffer: Buffer): number | undefined => {
+  for (let at = 1; at + headerBytes <= buffer.length; at++) {
+    if (buffer[at + 8]! >= kinds.length) continue
+    const end = at + headerBytes + buffer.readUInt32LE(at)
+    if (end > buffer.length) continue
+    const receivedMillis = buffer.readDoubleLE(at + 9)
+    if (!(receivedMillis > earliestMillis && receivedMillis < latestMillis)) continue
+    if (crc32(buffer.subarray(at + 8, end)) === buffer.readUInt32LE(at + 4)) return at
+  }
+  return undefined
 }

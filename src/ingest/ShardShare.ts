@@ -75,15 +75,17 @@ export class ShardShare extends Context.Service<
         const hints = yield* Queue.sliding<void>(1)
         let held: ReadonlyArray<number> = []
         let wanted: ReadonlyArray<number> = []
+        let count = 0
 
         const beat = Effect.gen(function* () {
           const now = yield* leases.heartbeat(member, leaseSeconds)
           const before = wanted
+          const beats = count++
           held = now.map(({ slot }) => slot)
           wanted = now.filter(({ surplus }) => !surplus).map(({ slot }) => slot)
           yield* Metric.update(heldSlots, held.length)
           if (String(before) === String(wanted)) return
-          yield* Effect.logInfo("slots of markets to record", { slots: wanted.join(" ") })
+          if (beats > 0) yield* Effect.logInfo("slots of markets to record", { slots: wanted.join(" ") })
           yield* Queue.offer(changes, undefined)
         })
         yield* Effect.addFinalizer(() =>
