@@ -5,7 +5,7 @@ import { toMillis } from "../market/Timestamp.ts"
 import { BookBatch } from "../store/BookBatch.ts"
 import type { ChannelGap, GapCause, QuarantinedFrame } from "../store/CaptureLedger.ts"
 import { Partitions } from "../store/Partitions.ts"
-import { TickBatch } from "../store/TickBatch.ts"
+import { isPlausible, TickBatch } from "../store/TickBatch.ts"
 import type { StoredTrade } from "../store/Trades.ts"
 import type { FeedState } from "./FeedState.ts"
 import { decodeMark } from "./JournalMark.ts"
@@ -33,6 +33,8 @@ export interface Reading {
   readonly isRepeat: (record: JournalRecord, tick: Tick) => boolean
   /** Markets that another journal carries by now, and from which instant on: what this one heard since is not stored twice. */
   readonly takenOver: ReadonlyMap<string, number>
+  /** Whether the frames of ticks are stored beside them. */
+  readonly keepsFrames: boolean
 }
 
 /** What a mark without slots means: one process had all markets. */
@@ -103,8 +105,15 @@ export class CaptureBatch {
     switch (frame._tag) {
       case "Ticker":
         if (this.#isFenced(frame.tick.ticker, at, reading)) return
-        if (reading.isRepeat(record, frame.tick)) this.deduplicated += 1
-        else this.ticks.add(frame.tick, record.kind === "snapshot" ? "snapshot" : "live")
+        if (!isPlausible(frame.tick))
+          this.#quarantine(record, start, at, "its stamp is weeks from when it was received")
+        else if (reading.isRepeat(record, frame.tick)) this.deduplicated += 1
+        else
+          this.ticks.add(
+            frame.tick,
+            record.kind === "snapshot" ? "snapshot" : "live",
+            reading.keepsFrames ? record.payload : undefined
+          )
         return
       case "Malformed":
         this.#quarantine(record, start, at, frame.cause)

@@ -17,22 +17,17 @@ import { Health } from "../runtime/Health.ts"
 import { Loops } from "../runtime/Loops.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { ActiveMarkets } from "../store/ActiveMarkets.ts"
-import { Books } from "../store/Books.ts"
 import { CaptureLedger } from "../store/CaptureLedger.ts"
 import { Catalog } from "../store/Catalog.ts"
-import { LifecycleEvents } from "../store/LifecycleEvents.ts"
-import { MarketKeys } from "../store/MarketKeys.ts"
-import { Partitions } from "../store/Partitions.ts"
 import { isData, sqlState } from "../store/SqlState.ts"
-import { Ticks } from "../store/Ticks.ts"
-import { Trades } from "../store/Trades.ts"
-import { CaptureBatch, type GapChange, type Reading } from "./CaptureBatch.ts"
+import type { GapChange, Reading } from "./CaptureBatch.ts"
 import { CaptureProgress } from "./CaptureProgress.ts"
+import * as CaptureStep from "./CaptureStep.ts"
+import { CaptureStore } from "./CaptureStore.ts"
 import { FeedState } from "./FeedState.ts"
 import * as IngestConfig from "./IngestConfig.ts"
 import { Journal } from "./Journal.ts"
 import type { JournalPosition, JournalRecord } from "./JournalRecord.ts"
-import { LifecycleFilter } from "./LifecycleFilter.ts"
 import { untilDatabaseAnswers } from "./Retry.ts"
 import { ShardShare } from "./ShardShare.ts"
 import { TickDedupe } from "./TickDedupe.ts"
@@ -85,9 +80,6 @@ const exchangeLag = Metric.histogram("exchange_to_receive_seconds", {
 })
 const backlog = Metric.gauge("journal_backlog_bytes", { description: "Journal bytes of this segment not stored yet" })
 
-/** A stamp further off is a fault of the stamp: its row stays in the default partition, which maintenance reports. */
-const plausibleDays = 40
-
 /** Observations of a lag that one batch gives to its histogram at most, evenly taken. */
 const lagSamples = 200
 
@@ -99,21 +91,6 @@ const linger = "20 millis"
 
 /** Readers are told of new ticks this often at most. */
 const notifyMillis = 250
-
-/** Records that were read, and what they mean: `after` is the state past them, `before` the one they were read from. */
-interface Prepared {
-  readonly records: ReadonlyArray<JournalRecord>
-  /** The stored position that this goes on from. */
-  readonly from: JournalPosition
-  /** Where the first record begins: not at `from` when that is the end of a segment. */
-  readonly start: JournalPosition
-  readonly to: JournalPosition
-  readonly before: FeedState
-  readonly after: FeedState
-  readonly batch: CaptureBatch
-  /** How the records are read when they must be read again. */
-  readonly again: Reading
-}
 
 /**
  * Follows the journal into the database. The rows of a batch and the journal's new position commit together, so every frame is
@@ -127,15 +104,9 @@ export const CaptureWriter = Layer.effectDiscard(
     const { key, shard, slotCount } = yield* ShardShare
     const captured = yield* CaptureProgress
     const ledger = yield* CaptureLedger
-    const keys = yield* MarketKeys
-    const ticks = yield* Ticks
-    const trades = yield* Trades
-    const books = yield* Books
+    const store = yield* CaptureStore
     const catalog = yield* Catalog
     const active = yield* ActiveMarkets
-    const lifecycleEvents = yield* LifecycleEvents
-    const lifecycleFilter = yield* LifecycleFilter
-    const partitions = yield* Partitions
     const drift = yield* Drift
     const time = yield* ExchangeTime
     const loops = yield* Loops
@@ -156,7 +127,8 @@ export const CaptureWriter = Layer.effectDiscard(
       decode: (raw, receivedMillis) => decodeFrame(raw, receivedMillis, drift.unknown),
       fromWall: time.fromWall,
       isRepeat: () => false,
-      takenOver: new Map()
+      takenOver: new Map(),
+      keepsFrames: config.storeRaw
     }
 
     const resume = Effect.gen(function* () {
@@ -185,32 +157,13 @@ export const CaptureWriter = Layer.effectDiscard(
       return { position, state }
     })
 
-    const prepare = (
-      records: ReadonlyArray<JournalRecord>,
-      from: JournalPosition,
-      start: JournalPosition,
-      before: FeedState,
-      how: Reading,
-      again = how
-    ): Prepared => {
-      const batch = new CaptureBatch()
-      const after = before.clone()
-      let at = start
-      for (const record of records) {
-        batch.read(record, at, after, how)
-        at = record.end
-      }
-      return { records, from, start, to: at, before, after, batch, again }
-    }
-
     /** Reads records for the first time: what is left out as a repeat now is left out whenever they are read again. */
-    const prepareFirst = (
+    const readFirst = (
       records: ReadonlyArray<JournalRecord>,
       from: JournalPosition,
-      start: JournalPosition,
       before: FeedState
-    ): Prepared => {
-      if (dedupe === undefined) return prepare(records, from, start, before, reading)
+    ): CaptureStep.CaptureStep => {
+      if (dedupe === undefined) return CaptureStep.read(records, from, before, reading)
       const repeats = new Set<JournalRecord>()
       const first: Reading = {
         ...reading,
@@ -220,7 +173,7 @@ export const CaptureWriter = Layer.effectDiscard(
           return repeat
         }
       }
-      return prepare(records, from, start, before, first, { ...reading, isRepeat: (record) => repeats.has(record) })
+      return CaptureStep.read(records, from, before, first, { ...reading, isRepeat: (record) => repeats.has(record) })
     }
 
     const change = (gap: GapChange) => {
@@ -238,21 +191,14 @@ export const CaptureWriter = Layer.effectDiscard(
     }
 
     const write = Effect.fnUntraced(function* (
-      { after, batch, before, from, to }: Prepared,
+      { after, batch, before, from, to }: CaptureStep.CaptureStep,
       attempt: number,
       lostBefore: ReadonlyMap<number, number>
     ) {
-      const lifecycle = yield* lifecycleFilter.select(batch.lifecycle)
       const now = yield* Clock.currentTimeMillis
       const rows = batch.ticks.length
       const notify = progress.unnotified + rows > 0 && now - progress.notifiedAt >= notifyMillis
-      yield* keys.register(batch.tickers)
-      const today = Partitions.dayOf(time.fromWall(now))
-      const plausible = (days: Iterable<number>) => [...days].filter((day) => Math.abs(day - today) < plausibleDays)
-      yield* partitions.ensureDays("ticks", plausible(batch.ticks.days))
-      yield* partitions.ensureDays("trades", plausible(batch.tradeDays))
-      yield* partitions.ensureDays("book_events", plausible(batch.books.deltaDays))
-      yield* partitions.ensureDays("book_snapshots", plausible(batch.books.snapshotDays))
+      const lifecycle = yield* store.prepare(batch, time.fromWall(now))
       yield* Effect.gen(function* () {
         const moved = yield* ledger.advance({
           journal: journal.id,
@@ -272,10 +218,7 @@ export const CaptureWriter = Layer.effectDiscard(
         }
         if ([...moved.lostSlots.keys()].some((slot) => !lostBefore.has(slot)))
           return yield* new SlotsTaken({ lost: moved.lostSlots })
-        yield* ticks.insert(batch.ticks)
-        yield* trades.insert(batch.trades)
-        yield* books.insert(batch.books)
-        yield* lifecycleEvents.insert(lifecycle.messages)
+        yield* store.insert(journal.id, batch, lifecycle)
         yield* catalog.saveEvents(lifecycle.events)
         const changed = yield* catalog.saveMarkets(lifecycle.markets, fromMillis(now))
         if (changed > 0) {
@@ -283,7 +226,6 @@ export const CaptureWriter = Layer.effectDiscard(
           yield* sql`select pg_notify('markets_changed', ${JSON.stringify({ changed })})`
         }
         yield* Effect.forEach(batch.gaps, change, { discard: true })
-        yield* ledger.quarantine(journal.id, batch.quarantined)
         if (notify)
           yield* sql`select pg_notify('ticks_stored', ${JSON.stringify({ ticks: progress.unnotified + rows })})`
       }).pipe(sql.withTransaction)
@@ -300,7 +242,7 @@ export const CaptureWriter = Layer.effectDiscard(
       yield* Metric.update(deduplicated, batch.deduplicated)
     })
 
-    const measure = Effect.fnUntraced(function* ({ batch, records }: Prepared) {
+    const measure = Effect.fnUntraced(function* ({ batch, records }: CaptureStep.CaptureStep) {
       const committedAt = yield* Clock.currentTimeMillis
       progress.committedAt = committedAt
       const step = Math.max(1, Math.ceil(records.length / lagSamples))
@@ -313,16 +255,16 @@ export const CaptureWriter = Layer.effectDiscard(
     })
 
     /** The same records without what another journal has, too. */
-    const fence = Effect.fnUntraced(function* (prepared: Prepared, lost: ReadonlyMap<number, number>) {
-      const { batch, before, from, records, start } = prepared
-      const slotOf = yield* active.slotsOf(batch.tickers, { key, slotCount })
+    const fence = Effect.fnUntraced(function* (step: CaptureStep.CaptureStep, lost: ReadonlyMap<number, number>) {
+      yield* ledger.fence(journal.id, shard, lost)
+      const slotOf = yield* active.slotsOf(step.batch.tickers, { key, slotCount })
       const takenOver = new Map(
         [...slotOf].flatMap(([ticker, slot]) => {
           const since = lost.get(slot)
           return since === undefined ? [] : [[ticker, since] as const]
         })
       )
-      const again = prepare(records, from, start, before, { ...prepared.again, takenOver })
+      const again = CaptureStep.readAgain(step, { ...step.again, takenOver })
       const millis = Math.min(again.after.lastAliveMillis ?? 0, ...lost.values())
       again.batch.gaps.push({ _tag: "AliveUntil", millis, slots: [...lost.keys()] })
       yield* Effect.logWarning("another process records markets of this journal by now", {
@@ -332,33 +274,25 @@ export const CaptureWriter = Layer.effectDiscard(
     })
 
     const commit = (
-      prepared: Prepared,
+      step: CaptureStep.CaptureStep,
       lost: ReadonlyMap<number, number> = new Map()
     ): Effect.Effect<void, Exclude<Effect.Error<ReturnType<typeof write>>, SlotsTaken>> => {
       let attempts = 0
-      return untilDatabaseAnswers(Effect.suspend(() => write(prepared, attempts++, lost))).pipe(
+      return untilDatabaseAnswers(Effect.suspend(() => write(step, attempts++, lost))).pipe(
         Effect.catchTag("SlotsTaken", (taken) =>
-          Effect.flatMap(untilDatabaseAnswers(fence(prepared, taken.lost)), (again) => commit(again, taken.lost))
+          Effect.flatMap(untilDatabaseAnswers(fence(step, taken.lost)), (again) => commit(again, taken.lost))
         ),
         Effect.catch((error) => {
           if (!isSqlError(error) || !isData(error)) return Effect.fail(error)
-          const { again, before, from, records, start } = prepared
-          if (records.length > 1) {
-            const middle = Math.floor(records.length / 2)
-            const head = prepare(records.slice(0, middle), from, start, before, again)
-            return Effect.andThen(
-              commit(head, lost),
-              Effect.suspend(() => commit(prepare(records.slice(middle), head.to, head.to, head.after, again), lost))
-            )
+          if (step.records.length > 1) {
+            const [head, tail] = CaptureStep.split(step)
+            return Effect.andThen(commit(head, lost), commit(tail, lost))
           }
-          if (prepared.batch.frames === 0 || prepared.batch.quarantined.length > 0) return Effect.fail(error)
+          if (!CaptureStep.isRefusable(step)) return Effect.fail(error)
           const cause = `the database refuses it (${sqlState(error) ?? error.reason._tag})`
-          const batch = new CaptureBatch()
-          const after = before.clone()
-          batch.refuse(records[0]!, start, after, again, cause)
           return Effect.andThen(
-            Effect.logError("frame refused by the database, quarantined", { cause, ...start }),
-            commit({ ...prepared, after, batch }, lost)
+            Effect.logError("frame refused by the database, quarantined", { cause, ...step.start }),
+            commit(CaptureStep.refused(step, cause), lost)
           )
         })
       )
@@ -366,7 +300,7 @@ export const CaptureWriter = Layer.effectDiscard(
 
     const read = Effect.fnUntraced(function* (
       start: { readonly position: JournalPosition; readonly state: FeedState },
-      ready: Queue.Queue<Prepared>
+      ready: Queue.Queue<CaptureStep.CaptureStep>
     ) {
       let { position, state } = start
       while (true) {
@@ -376,22 +310,20 @@ export const CaptureWriter = Layer.effectDiscard(
           yield* Effect.sleep(linger)
           continue
         }
-        const { segment } = records[0]!.end
-        const begin = segment === position.segment ? position : { segment, offset: 0 }
-        const prepared = prepareFirst(records, position, begin, state)
-        yield* Queue.offer(ready, prepared)
+        const step = readFirst(records, position, state)
+        yield* Queue.offer(ready, step)
         position = next
-        state = prepared.after
+        state = step.after
       }
     })
 
-    const store = Effect.fnUntraced(function* (ready: Queue.Queue<Prepared>) {
+    const storeAll = Effect.fnUntraced(function* (ready: Queue.Queue<CaptureStep.CaptureStep>) {
       let retiredSegment = (yield* captured.position).segment
       while (true) {
-        const prepared = yield* Queue.take(ready)
-        yield* commit(prepared)
-        yield* measure(prepared)
-        const position = prepared.to
+        const step = yield* Queue.take(ready)
+        yield* commit(step)
+        yield* measure(step)
+        const position = step.to
         yield* captured.moved(position)
         const end = yield* journal.end
         progress.backlogBytes = end.segment === position.segment ? end.offset - position.offset : end.offset
@@ -406,8 +338,8 @@ export const CaptureWriter = Layer.effectDiscard(
     const follow = Effect.gen(function* () {
       const start = yield* untilDatabaseAnswers(resume)
       yield* captured.moved(start.position)
-      const ready = yield* Queue.bounded<Prepared>(1)
-      return yield* Effect.raceFirst(read(start, ready), store(ready))
+      const ready = yield* Queue.bounded<CaptureStep.CaptureStep>(1)
+      return yield* Effect.raceFirst(read(start, ready), storeAll(ready))
     })
 
     yield* health.register(

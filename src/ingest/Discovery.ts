@@ -141,10 +141,10 @@ export const Discovery = Layer.effectDiscard(
         const read = yield* readEvents({ minUpdatedSeconds: until.value - overlapSeconds }, frequencies)
         changed += read.changed
       }
-      yield* state.set(cursorKey, String(startedAt))
       const now = yield* time.now
       yield* active.advanceClock(now)
       yield* active.refresh(wanted, now)
+      yield* state.set(cursorKey, String(startedAt))
       yield* Metric.update(passes, 1)
       progress.completedAt = yield* Clock.currentTimeMillis
       progress.problem = ""

@@ -150,6 +150,11 @@ export const capture = {
     ],
     dedupeFields
   ),
+  storeRaw: Setting.boolean(
+    "STORE_RAW",
+    "1 stores the frame of each tick in the database, too; the journal has it in any case",
+    false
+  ),
   journalDirectory: Setting.text(
     "JOURNAL_DIR",
     "directory of the raw frame journal, on a local disk; unset: journal/ in DATA_DIR"

@@ -8,32 +8,15 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
 import * as Queue from "effect/Queue"
 import * as Ref from "effect/Ref"
 import * as Schedule from "effect/Schedule"
-import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
+import { attempt, type JournalError } from "./JournalError.ts"
+import { makeReader, type RecordsRead } from "./JournalReader.ts"
 import * as JournalRecord from "./JournalRecord.ts"
 import { JournalSegments } from "./JournalSegments.ts"
 import { JournalTail } from "./JournalTail.ts"
-
-export class JournalError extends Schema.TaggedError<JournalError>()("JournalError", {
-  operation: Schema.Literals(["open", "append", "sync", "read", "retire"]),
-  cause: Schema.Defect()
-}) {
-  override get message(): string {
-    return `journal ${this.operation} failed: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}`
-  }
-
-  /** The disk, or our part of it, is full: it may have room again. */
-  get isFull(): boolean {
-    return Predicate.hasProperty(this.cause, "code") && (this.cause.code === "ENOSPC" || this.cause.code === "EDQUOT")
-  }
-}
-
-const attempt = <A>(operation: JournalError["operation"], run: () => Promise<A>) =>
-  Effect.tryPromise({ try: run, catch: (cause) => new JournalError({ operation, cause }) })
 
 export interface JournalOptions {
   readonly directory: string
@@ -59,7 +42,6 @@ const blockedGauge = Metric.gauge("journal_blocked", {
   description: "1 while the journal waits for room on its disk and the feed is not read"
 })
 
-const readBytes = 1024 * 1024
 const defaultTailBytes = 16 * 1024 * 1024
 
 /**
@@ -75,13 +57,7 @@ export class Journal extends Context.Service<
     /** Resolves when the entries are in the file; they are on disk `syncMillis` later at most. */
     append(entries: ReadonlyArray<JournalRecord.JournalEntry>): Effect.Effect<void, JournalError>
     /** Whole records after `from`, in order; none when nothing more is there yet. */
-    read(
-      from: JournalRecord.JournalPosition,
-      limit: number
-    ): Effect.Effect<
-      { readonly records: ReadonlyArray<JournalRecord.JournalRecord>; readonly next: JournalRecord.JournalPosition },
-      JournalError
-    >
+    read(from: JournalRecord.JournalPosition, limit: number): Effect.Effect<RecordsRead, JournalError>
     /** Where the oldest kept record begins. */
     readonly oldest: Effect.Effect<JournalRecord.JournalPosition, JournalError>
     readonly end: Effect.Effect<JournalRecord.JournalPosition>
@@ -119,6 +95,7 @@ const make = Effect.fnUntraced(function* (options: JournalOptions) {
     unsynced: [] as Array<Buffer>,
     synced: 0
   }
+  const reader = makeReader(files, () => current)
   const lock = yield* Semaphore.make(1)
   const wake = yield* Queue.sliding<void>(1)
   const isOpen = yield* Ref.make(true)
@@ -227,63 +204,11 @@ const make = Effect.fnUntraced(function* (options: JournalOptions) {
     yield* Queue.offer(wake, undefined)
   })
 
-  const readAt = (position: JournalRecord.JournalPosition, bytes: number) =>
-    attempt("read", () => files.read(position.segment, position.offset, bytes))
-  const nextSegment = Effect.fnUntraced(function* (after: number) {
-    const following = (yield* segments).find((segment) => segment > after)
-    return following === undefined ? undefined : { segment: following, offset: 0 }
-  })
-
-  /** Past damaged bytes, to the next whole record of the segment; nothing when none follows. */
-  const skipDamage = Effect.fnUntraced(function* (position: JournalRecord.JournalPosition, limitBytes: number) {
-    const rest = yield* readAt(position, Math.min(limitBytes, options.segmentBytes * 2 + readBytes))
-    if (rest.length === 0) return undefined
-    const skipped = JournalRecord.resume(rest)
-    if (skipped === undefined)
-      yield* Effect.logWarning("journal segment ends in a torn record", { ...position, bytes: rest.length })
-    else yield* Effect.logError("journal segment is damaged, bytes are skipped", { ...position, bytes: skipped })
-    return skipped === undefined ? undefined : { ...position, offset: position.offset + skipped }
-  })
-
-  const readFiles = Effect.fnUntraced(function* (from: JournalRecord.JournalPosition, limit: number) {
-    let position = from
-    while (true) {
-      const live = position.segment === current.segment
-      const limitBytes = live ? current.offset - position.offset : Number.POSITIVE_INFINITY
-      if (live && limitBytes <= 0) return { records: [], next: position }
-      let wanted = Math.min(readBytes, limitBytes)
-      let resumed: JournalRecord.JournalPosition | undefined
-      while (true) {
-        const buffer = yield* readAt(position, wanted)
-        const decoded = JournalRecord.decode(buffer, position, limit)
-        if (decoded.consumed > 0)
-          return {
-            records: decoded.records,
-            next: { segment: position.segment, offset: position.offset + decoded.consumed }
-          }
-        if (decoded.tail === "more" && decoded.needed > wanted && buffer.length === wanted && wanted < limitBytes) {
-          wanted = Math.min(decoded.needed, limitBytes)
-          continue
-        }
-        if (buffer.length > 0) resumed = yield* skipDamage(position, limitBytes)
-        break
-      }
-      if (resumed !== undefined) {
-        position = resumed
-        continue
-      }
-      if (live) return { records: [], next: position }
-      const following = yield* nextSegment(position.segment)
-      if (following === undefined) return { records: [], next: position }
-      position = following
-    }
-  })
-
   const read = (from: JournalRecord.JournalPosition, limit: number) =>
     Effect.suspend(() => {
       const records = tail.from(from, limit)
       return records === undefined
-        ? readFiles(from, limit)
+        ? reader.read(from, limit)
         : Effect.succeed({ records, next: records.at(-1)?.end ?? from })
     })
 

@@ -20,6 +20,8 @@ export class Books extends Context.Service<
   {
     /** Appends changes and whole books of registered markets (`MarketKeys`). Joins the caller's transaction. */
     insert(books: BookBatch): Effect.Effect<void, SqlError>
+    /** Removes what came at these places of the feed. Joins the caller's transaction. */
+    remove(books: BookBatch): Effect.Effect<void, SqlError>
   }
 >()("kalshi-ingestor/store/Books") {
   static readonly layer = Layer.effect(
@@ -60,7 +62,29 @@ export class Books extends Context.Service<
           yield* insertSnapshots(books.snapshots.slice(at, at + snapshotsAtOnce))
       })
 
-      return Books.of({ insert })
+      const remove = Effect.fnUntraced(function* (books: BookBatch) {
+        if (books.length > 0)
+          yield* sql`
+            delete from book_events e
+            using unnest(
+              ${keys.idsOf(books.tickers)}, ${books.ts.parameter}, ${books.connection.parameter}, ${books.seq.parameter})
+              as g (market_id, ts, connection, seq)
+            where e.market_id = g.market_id and e.ts = g.ts and e.connection = g.connection and e.seq = g.seq`
+        const places = books.snapshots.map(({ book, connection, receivedMillis, seq }) => ({
+          ts: fromMillis(receivedMillis),
+          connection,
+          seq,
+          market_id: keys.idOf(book.ticker)
+        }))
+        if (places.length > 0)
+          yield* sql`
+            delete from book_snapshots s
+            using jsonb_to_recordset(${JSON.stringify(places)}::jsonb)
+              as g (ts timestamptz, connection bigint, seq bigint, market_id integer)
+            where s.market_id = g.market_id and s.ts = g.ts and s.connection = g.connection and s.seq = g.seq`
+      })
+
+      return Books.of({ insert, remove })
     })
   )
 }

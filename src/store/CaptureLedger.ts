@@ -109,6 +109,14 @@ export class CaptureLedger extends Context.Service<
     ): Effect.Effect<void, SqlError>
     recordGaps(gaps: ReadonlyArray<ChannelGap>): Effect.Effect<void, SqlError>
     quarantine(journal: string, frames: ReadonlyArray<QuarantinedFrame>): Effect.Effect<void, SqlError>
+    /** Forgets frames of a stretch of the journal, `to` excluded: they are read again. */
+    dequarantine(journal: string, from: Place, to: Place): Effect.Effect<void, SqlError>
+    /** Remembers since when slots of a journal are stored by another process. */
+    fence(journal: string, shard: string, lost: ReadonlyMap<number, number>): Effect.Effect<void, SqlError>
+    /** What `fence` remembered. */
+    fences(
+      journal: string
+    ): Effect.Effect<ReadonlyArray<{ readonly slot: number; readonly sinceMillis: number }>, SqlError>
   }
 >()("kalshi-ingestor/store/CaptureLedger") {
   static readonly layer = Layer.effect(
@@ -187,15 +195,40 @@ export class CaptureLedger extends Context.Service<
               feed text, shard text, slots smallint[], market_ticker text, from_ts timestamptz, to_ts timestamptz, cause text,
               detail text, frames_missing bigint, journal text)`
         }),
+        dequarantine: Effect.fnUntraced(function* (journal, from, to) {
+          yield* sql`
+            delete from quarantine
+            where journal = ${journal} and (segment, "offset") >= (${from.segment}::bigint, ${from.offset}::bigint)
+              and (segment, "offset") < (${to.segment}::bigint, ${to.offset}::bigint)`
+        }),
+        fence: Effect.fnUntraced(function* (journal, shard, lost) {
+          const rows = [...lost].map(([slot, since]) => ({ slot, since: fromMillis(since) }))
+          yield* sql`
+            insert into journal_fences (journal, shard, slot, since)
+            select ${journal}, ${shard}, slot, since
+            from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as r (slot smallint, since timestamptz)
+            on conflict do nothing`
+        }),
+        fences: Effect.fn("CaptureLedger.fences")(
+          (journal) =>
+            sql<{ readonly slot: number; readonly sinceMillis: number }>`
+            select slot, (extract(epoch from since) * 1000)::float8 as "sinceMillis"
+            from journal_fences where journal = ${journal} order by since`
+        ),
         quarantine: Effect.fnUntraced(function* (journal, frames) {
-          yield* Effect.forEach(
-            frames,
-            (frame) => sql`
-              insert into quarantine (received_at, feed, journal, segment, "offset", cause, raw)
-              values (${fromMillis(frame.receivedMillis)}::timestamptz, 'socket', ${journal}, ${frame.segment}, ${frame.offset},
-                ${frame.cause}, ${Buffer.from(frame.raw)})`,
-            { discard: true }
-          )
+          if (frames.length === 0) return
+          const rows = frames.map(({ cause, offset, raw, receivedMillis, segment }) => ({
+            received_at: fromMillis(receivedMillis),
+            segment,
+            offset,
+            cause: cause.replaceAll("\u0000", ""),
+            raw: Buffer.from(raw).toString("base64")
+          }))
+          yield* sql`
+            insert into quarantine (received_at, feed, journal, segment, "offset", cause, raw)
+            select received_at, 'socket', ${journal}, segment, "offset", cause, decode(raw, 'base64')
+            from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as r (
+              received_at timestamptz, segment bigint, "offset" bigint, cause text, raw text)`
         })
       })
     })

@@ -31,6 +31,8 @@ export class LifecycleEvents extends Context.Service<
   LifecycleEvents,
   {
     insert(events: ReadonlyArray<Lifecycle>): Effect.Effect<void, SqlError>
+    /** Removes these messages. Joins the caller's transaction. */
+    remove(events: ReadonlyArray<Lifecycle>): Effect.Effect<void, SqlError>
   }
 >()("kalshi-ingestor/store/LifecycleEvents") {
   static readonly layer = Layer.effect(
@@ -47,6 +49,16 @@ export class LifecycleEvents extends Context.Service<
             from jsonb_to_recordset(${JSON.stringify(events.map(row))}::jsonb) as r (
               received_at timestamptz, ts timestamptz, market_ticker text, event_ticker text, event_type text, result text,
               settlement_value_dollars numeric, sid integer, seq bigint, raw jsonb)`
+        }),
+        remove: Effect.fnUntraced(function* (events) {
+          if (events.length === 0) return
+          yield* sql`
+            delete from lifecycle_events e
+            using jsonb_to_recordset(${JSON.stringify(events.map(row))}::jsonb) as g (
+              received_at timestamptz, market_ticker text, event_ticker text, event_type text, sid integer, seq bigint)
+            where e.received_at = g.received_at and e.event_type = g.event_type and e.seq is not distinct from g.seq
+              and e.market_ticker is not distinct from g.market_ticker
+              and e.event_ticker is not distinct from g.event_ticker and e.sid is not distinct from g.sid`
         })
       })
     })

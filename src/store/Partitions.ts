@@ -9,7 +9,7 @@ import type { SqlError } from "effect/sql/SqlError"
 const dayMillis = 86_400_000
 
 /** Tables with a partition a day, by their column `ts`. */
-export const dayTables = ["ticks", "trades", "book_events", "book_snapshots"] as const
+export const dayTables = ["ticks", "tick_frames", "trades", "book_events", "book_snapshots"] as const
 export type DayTable = (typeof dayTables)[number]
 export type PartitionedTable = DayTable | "market_candles"
 

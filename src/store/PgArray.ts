@@ -16,6 +16,7 @@ export class PgArray {
   static readonly booleans = () => new PgArray(PgTypes.OID.bool, 5)
   static readonly int4s = () => new PgArray(PgTypes.OID.int4, 8)
   static readonly int2s = () => new PgArray(PgTypes.OID.int2, 6)
+  static readonly texts = () => new PgArray(PgTypes.OID.text, 400)
 
   readonly #elementOid: number
   #bytes: Buffer
@@ -95,6 +96,14 @@ export class PgArray {
     this.#at = at + 6
   }
 
+  text(value: string): void {
+    const bytes = Buffer.byteLength(value)
+    const at = this.#begin(bytes)
+    this.#int32(at, bytes)
+    this.#bytes.write(value, at + 4)
+    this.#at = at + 4 + bytes
+  }
+
   /** Whole milliseconds since 1970. */
   instant(millis: number): void {
     this.int8((millis - postgresEpochMillis) * 1000)
@@ -172,9 +181,9 @@ class Encoded {
 
 const builtin = PgTypes.makeRegistry()
 
-const { bool, int2, int4, int8, numeric, timestamptz } = PgTypes.OID
+const { bool, int2, int4, int8, numeric, text, timestamptz } = PgTypes.OID
 
-for (const elementOid of [bool, int2, int4, int8, numeric, timestamptz]) {
+for (const elementOid of [bool, int2, int4, int8, numeric, text, timestamptz]) {
   const oid = PgTypes.arrayOidFor(elementOid)!
   PgTypes.register<unknown>(oid, {
     encode: (value) => (value instanceof Encoded ? Result.succeed(value.bytes) : PgTypes.encode(value, oid, builtin)),

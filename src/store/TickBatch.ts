@@ -12,8 +12,9 @@ export class TickBatch {
   readonly tickers: Array<string> = []
   readonly days = new Set<number>()
   readonly latest = new Map<string, Tick>()
+  readonly frames = new FrameBatch()
   readonly ts = PgArray.instants()
-  readonly receivedAt = PgArray.instants()
+  readonly receivedMs = PgArray.int4s()
   readonly provenance = PgArray.int2s()
   readonly price = PgArray.numerics()
   readonly yesBid = PgArray.numerics()
@@ -30,11 +31,13 @@ export class TickBatch {
     return this.tickers.length
   }
 
-  add(tick: Tick, from: Provenance): void {
+  /** `raw`: the frame, where it is stored beside the tick. */
+  add(tick: Tick, from: Provenance, raw?: string): void {
+    if (raw !== undefined) this.frames.add(tick, raw)
     this.tickers.push(tick.ticker)
     this.days.add(Partitions.dayOf(tick.exchangeMillis))
     this.ts.instant(tick.exchangeMillis)
-    this.receivedAt.instant(tick.receivedMillis)
+    this.receivedMs.int4(Math.round(tick.receivedMillis) - tick.exchangeMillis)
     this.provenance.int2(provenance[from])
     this.price.decimal(tick.price)
     this.yesBid.decimal(tick.yesBid)
@@ -51,6 +54,25 @@ export class TickBatch {
     else if (!isLate(before, tick)) this.latest.set(tick.ticker, isWhole(tick) ? tick : over(before, tick))
   }
 }
+
+/** Frames of ticks, as they came. */
+class FrameBatch {
+  readonly tickers: Array<string> = []
+  readonly ts = PgArray.instants()
+  readonly receivedMs = PgArray.int4s()
+  readonly raw = PgArray.texts()
+
+  add(tick: Tick, raw: string): void {
+    this.tickers.push(tick.ticker)
+    this.ts.instant(tick.exchangeMillis)
+    this.receivedMs.int4(Math.round(tick.receivedMillis) - tick.exchangeMillis)
+    this.raw.text(raw)
+  }
+}
+
+/** Whether the exchange's stamp is near enough to when the tick was received: one that is weeks off says nothing. */
+export const isPlausible = ({ exchangeMillis, receivedMillis }: Tick): boolean =>
+  Math.abs(receivedMillis - exchangeMillis) <= 2_000_000_000
 
 /** A stamp of the exchange this much older, on a tick received later, is no late tick: the exchange's clock was set back. */
 export const clockJumpMillis = 60_000

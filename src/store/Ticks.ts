@@ -14,6 +14,8 @@ export class Ticks extends Context.Service<
   {
     /** Appends ticks of registered markets (`MarketKeys`) and moves their latest state. Joins the caller's transaction. */
     insert(ticks: TickBatch): Effect.Effect<void, SqlError>
+    /** Removes the ticks of these markets, stamps and times of reception. Joins the caller's transaction. */
+    remove(ticks: TickBatch): Effect.Effect<void, SqlError>
   }
 >()("kalshi-ingestor/store/Ticks") {
   static readonly layer = Layer.effect(
@@ -24,10 +26,10 @@ export class Ticks extends Context.Service<
 
       const append = (ticks: TickBatch) => sql`
         insert into ticks (
-          ts, received_at, market_id, provenance, price_dollars, yes_bid_dollars, yes_ask_dollars, yes_bid_size, yes_ask_size,
+          ts, received_ms, market_id, provenance, price_dollars, yes_bid_dollars, yes_ask_dollars, yes_bid_size, yes_ask_size,
           last_trade_size, volume, open_interest, dollar_volume, dollar_open_interest)
         select * from unnest(
-          ${ticks.ts.parameter}, ${ticks.receivedAt.parameter}, ${keys.idsOf(ticks.tickers)}, ${ticks.provenance.parameter},
+          ${ticks.ts.parameter}, ${ticks.receivedMs.parameter}, ${keys.idsOf(ticks.tickers)}, ${ticks.provenance.parameter},
           ${ticks.price.parameter}, ${ticks.yesBid.parameter}, ${ticks.yesAsk.parameter}, ${ticks.yesBidSize.parameter},
           ${ticks.yesAskSize.parameter}, ${ticks.lastTradeSize.parameter}, ${ticks.volume.parameter},
           ${ticks.openInterest.parameter}, ${ticks.dollarVolume.parameter}, ${ticks.dollarOpenInterest.parameter})`
@@ -68,15 +70,31 @@ export class Ticks extends Context.Service<
             or (t.received_at < excluded.received_at and t.ts - excluded.ts >= ${clockJumpMillis} * interval '1 millisecond')`
       }
 
+      const appendFrames = ({ raw, receivedMs, tickers, ts }: TickBatch["frames"]) => sql`
+        insert into tick_frames (ts, received_ms, market_id, raw)
+        select f.ts, f.received_ms, f.market_id, f.raw::json
+        from unnest(${ts.parameter}, ${receivedMs.parameter}, ${keys.idsOf(tickers)}, ${raw.parameter})
+          as f (ts, received_ms, market_id, raw)`
+
       const insert = Effect.fnUntraced(function* (ticks: TickBatch) {
         if (ticks.length === 0) return
         yield* append(ticks)
+        if (ticks.frames.tickers.length > 0) yield* appendFrames(ticks.frames)
         yield* moveLatest(
           [...ticks.latest.values()].sort((a, b) => (keys.idOf(a.ticker) ?? 0) - (keys.idOf(b.ticker) ?? 0))
         )
       })
 
-      return Ticks.of({ insert })
+      const remove = Effect.fnUntraced(function* (ticks: TickBatch) {
+        for (const table of ["ticks", "tick_frames"])
+          yield* sql`
+            delete from ${sql(table)} t
+            using unnest(${keys.idsOf(ticks.tickers)}, ${ticks.ts.parameter}, ${ticks.receivedMs.parameter})
+              as g (market_id, ts, received_ms)
+            where t.market_id = g.market_id and t.ts = g.ts and t.received_ms = g.received_ms`
+      })
+
+      return Ticks.of({ insert, remove })
     })
   )
 }

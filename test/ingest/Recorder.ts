@@ -10,23 +10,14 @@ import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { CaptureProgress } from "../../src/ingest/CaptureProgress.ts"
+import { CaptureStore } from "../../src/ingest/CaptureStore.ts"
 import { CaptureWriter } from "../../src/ingest/CaptureWriter.ts"
 import { Journal } from "../../src/ingest/Journal.ts"
-import { LifecycleFilter } from "../../src/ingest/LifecycleFilter.ts"
 import { ShardShare } from "../../src/ingest/ShardShare.ts"
 import { Drift } from "../../src/kalshi/Drift.ts"
 import { ExchangeTime } from "../../src/runtime/ExchangeTime.ts"
 import { Health } from "../../src/runtime/Health.ts"
 import { Loops } from "../../src/runtime/Loops.ts"
-import { ActiveMarkets } from "../../src/store/ActiveMarkets.ts"
-import { Books } from "../../src/store/Books.ts"
-import { CaptureLedger } from "../../src/store/CaptureLedger.ts"
-import { Catalog } from "../../src/store/Catalog.ts"
-import { LifecycleEvents } from "../../src/store/LifecycleEvents.ts"
-import { MarketKeys } from "../../src/store/MarketKeys.ts"
-import { Partitions } from "../../src/store/Partitions.ts"
-import { Ticks } from "../../src/store/Ticks.ts"
-import { Trades } from "../../src/store/Trades.ts"
 
 export const settings = (variables: Readonly<Record<string, string>> = {}) =>
   ConfigProvider.layer(ConfigProvider.fromUnknown(variables))
@@ -42,16 +33,7 @@ export const journalOf = (at: string, segmentBytes = 20_000) =>
 const role = Layer.suspend(() =>
   CaptureWriter.pipe(
     Layer.provide([CaptureProgress.layer, ShardShare.layerStatic("event", 12, 0)]),
-    Layer.provide(
-      Layer.mergeAll(
-        ActiveMarkets.layer,
-        CaptureLedger.layer,
-        LifecycleEvents.layer,
-        Partitions.layer,
-        Layer.mergeAll(Books.layer, Ticks.layer, Trades.layer).pipe(Layer.provideMerge(MarketKeys.layer)),
-        LifecycleFilter.layer.pipe(Layer.provideMerge(Catalog.layer))
-      )
-    ),
+    Layer.provide(CaptureStore.layerWithTables),
     Layer.provide([Drift.layer, ExchangeTime.layerReal, Health.layer])
   )
 )

@@ -13,7 +13,7 @@ layer(Partitions.layer.pipe(Layer.provideMerge(TestDatabase.layer)))("Partitions
     PgClient.PgClient.use(
       (sql) =>
         sql<{ readonly partition: string }>`
-        insert into ticks (ts, received_at, market_id) values (${ts}, ${ts}, 1) returning tableoid::regclass::text as partition`
+        insert into ticks (ts, received_ms, market_id) values (${ts}, 0, 1) returning tableoid::regclass::text as partition`
     ).pipe(Effect.map((rows) => rows[0]?.partition))
 
   it.effect("makes five days of each table and four months of candles ahead, once", () =>
@@ -56,6 +56,7 @@ layer(Partitions.layer.pipe(Layer.provideMerge(TestDatabase.layer)))("Partitions
       assert.strictEqual(yield* storeTick("2033-06-01T10:00:00Z"), "ticks_default")
       assert.deepStrictEqual(yield* partitions.defaultRows, {
         ticks: 1,
+        tick_frames: 0,
         trades: 0,
         book_events: 0,
         book_snapshots: 0,
@@ -64,6 +65,7 @@ layer(Partitions.layer.pipe(Layer.provideMerge(TestDatabase.layer)))("Partitions
       assert.strictEqual(yield* partitions.ensureDays("ticks", [Partitions.dayOf(millis("2033-06-01T10:00:00Z"))]), 1)
       assert.deepStrictEqual(yield* partitions.defaultRows, {
         ticks: 0,
+        tick_frames: 0,
         trades: 0,
         book_events: 0,
         book_snapshots: 0,
@@ -86,6 +88,7 @@ layer(Partitions.layer.pipe(Layer.provideMerge(TestDatabase.layer)))("Partitions
       assert.strictEqual(refused.reason._tag, "UniqueViolation")
       assert.deepStrictEqual(yield* partitions.defaultRows, {
         ticks: 0,
+        tick_frames: 0,
         trades: 0,
         book_events: 0,
         book_snapshots: 0,
