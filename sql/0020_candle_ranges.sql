@@ -1,0 +1,1 @@
+create table candle_ranges (market_ticker text not null, period_interval_minutes integer not null, checked tstzmultirange not null, updated_at timestamptz not null default clock_timestamp(), primary key (market_ticker, period_interval_minutes));
