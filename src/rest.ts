@@ -3,6 +3,7 @@ import { AccountCheck } from "./ingest/AccountCheck.ts"
 import { Discovery } from "./ingest/Discovery.ts"
 import { Maintenance } from "./ingest/Maintenance.ts"
 import { MarketClock } from "./ingest/MarketClock.ts"
+import { TradeHistory } from "./ingest/TradeHistory.ts"
 import { TradeReconcile } from "./ingest/TradeReconcile.ts"
 import * as Venue from "./kalshi/Venue.ts"
 import * as Roles from "./local/Roles.ts"
@@ -22,7 +23,7 @@ import { Trades } from "./store/Trades.ts"
 import { TradeWindows } from "./store/TradeWindows.ts"
 
 const Loops = Layer.mergeAll(
-  Layer.mergeAll(Discovery, TradeReconcile).pipe(Layer.provide(AccountCheck.layer)),
+  Layer.mergeAll(Discovery, TradeReconcile).pipe(Layer.provide([AccountCheck.layer, TradeHistory.layer])),
   MarketClock,
   Maintenance
 )
