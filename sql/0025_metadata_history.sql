@@ -8,14 +8,15 @@ create table metadata_changes (
   before jsonb not null,
   after jsonb not null
 );
-comment on table metadata_changes is 'quotes (rest_*) and our own stamps are not kept';
+comment on table metadata_changes is 'quotes (rest_*) and our own bookkeeping are not kept';
 comment on column metadata_changes.changed_at is 'when we learned it, this server''s clock';
 comment on column metadata_changes.before is 'the old value of each field that changed; null: nothing was known';
 create index metadata_changes_key on metadata_changes (kind, key, changed_at);
 create index metadata_changes_at on metadata_changes (changed_at);
 
 create function is_kept_metadata(field text) returns boolean language sql immutable parallel safe
-  return field not like 'rest\_%' and field not in ('updated_at', 'first_seen_at');
+  return field not like 'rest\_%'
+    and field not in ('updated_at', 'first_seen_at', 'completion', 'completed_at', 'missing_since');
 
 create function record_metadata_change() returns trigger language plpgsql as $function$
 begin

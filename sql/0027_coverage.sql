@@ -92,7 +92,8 @@ create function coverage_state(
     else 'absent'
   end;
 
--- The coverage of markets, each in a range of hours of its own, as of `now_ts` (the exchange's clock). A market that the feed spoke of
+-- The coverage of markets, each in a range of hours of its own, as of `now_ts` (the exchange's clock). A market that the exchange does
+-- not know any more, or has no candles of, counts as asked for throughout. A market that the feed spoke of
 -- within `grace` of its opening was recorded from its opening on. No row for an hour in which a market was not open.
 create function coverage_hours(
   tickers text[], from_hours timestamptz[], to_hours timestamptz[], now_ts timestamptz, grace interval
@@ -102,6 +103,7 @@ create function coverage_hours(
 ) language sql stable as $function$
   with wanted as materialized (
     select m.ticker, m.event_ticker, m.open_time, m.close_time, k.market_id, w.from_hour, w.to_hour,
+      m.completion in ('vanished', 'without_candles') as is_unknown,
       coalesce(
         h.heard_at,
         (select min(received_at(first.ts, first.received_ms)) from (
@@ -147,7 +149,8 @@ create function coverage_hours(
         when w.heard_at <= w.open_time + grace then coalesce(r.spans, '{}')
         else coalesce(r.spans, '{}') * tstzmultirange(tstzrange(w.heard_at, null))
       end as live,
-      coalesce(minutes.checked, '{}') as minutes, coalesce(hourly.checked, '{}') as hourly,
+      case when w.is_unknown then '{(,)}' else coalesce(minutes.checked, '{}') end as minutes,
+      coalesce(hourly.checked, '{}') as hourly,
       h.hour + interval '1 hour' <= now_ts as is_over
     from wanted w
     left join recorded r on r.ticker = w.ticker
@@ -303,8 +306,10 @@ end
 $function$;
 create trigger markets_coverage_new after insert on markets for each row
   when (new.open_time < new.close_time) execute function market_makes_coverage_stale();
-create trigger markets_coverage_moved after update of open_time, close_time, event_ticker on markets for each row
-  when ((old.open_time, old.close_time, old.event_ticker) is distinct from (new.open_time, new.close_time, new.event_ticker)
+create trigger markets_coverage_moved after update of open_time, close_time, event_ticker, completion on markets for each row
+  when ((old.open_time, old.close_time, old.event_ticker, coalesce(old.completion in ('vanished', 'without_candles'), false))
+      is distinct from
+      (new.open_time, new.close_time, new.event_ticker, coalesce(new.completion in ('vanished', 'without_candles'), false))
     and coalesce(new.open_time, old.open_time) is not null and coalesce(new.close_time, old.close_time) is not null)
   execute function market_makes_coverage_stale();
 
