@@ -17,6 +17,7 @@ export const holes: ReadonlySet<CoverageState> = new Set(["degraded", "absent"])
 export interface CoverageHour {
   readonly ticker: string
   readonly eventTicker: string | undefined
+  readonly seriesTicker: string | undefined
   readonly hourMillis: number
   readonly state: CoverageState
   /** How long the market was open in the hour, how much of that was recorded live, how much of the rest has candles. */

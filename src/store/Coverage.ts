@@ -24,6 +24,7 @@ export interface CoverageQuery extends CoverageMoment {
 interface HourRow {
   readonly ticker: string
   readonly event_ticker: string | null
+  readonly series_ticker: string | null
   readonly hour: Date
   readonly state: CoverageState
   readonly open_ms: number
@@ -79,25 +80,27 @@ export class Coverage extends Context.Service<
         const to = fromMillis(query.toMillis)
         const rows = yield* sql<HourRow>`
           with wanted as (
-            select array_agg(m.ticker) as tickers
+            select coalesce(array_agg(m.ticker), '{}') as tickers
             from markets m left join events e using (event_ticker)
             where m.open_time < ${to}::timestamptz and m.close_time > ${from}::timestamptz
               and (${query.seriesTicker ?? null}::text is null or e.series_ticker = ${query.seriesTicker ?? null}::text)
               and (${query.eventTicker ?? null}::text is null or m.event_ticker = ${query.eventTicker ?? null}::text)
               and (${query.marketTicker ?? null}::text is null or m.ticker = ${query.marketTicker ?? null}::text)
           )
-          select h.ticker, m.event_ticker, h.hour, h.state, h.open_ms, h.live_ms, h.healed_ms, h.candles
+          select h.ticker, m.event_ticker, e.series_ticker, h.hour, h.state, h.open_ms, h.live_ms, h.healed_ms, h.candles
           from wanted w
           cross join lateral coverage_hours(
             w.tickers, array_fill(${from}::timestamptz, array[cardinality(w.tickers)]),
             array_fill(${to}::timestamptz, array[cardinality(w.tickers)]), ${fromMillis(query.nowMillis)}::timestamptz,
             ${interval(query.graceMillis)}::interval) h
           join markets m on m.ticker = h.ticker
+          left join events e using (event_ticker)
           order by h.ticker, h.hour`
         return rows.map(
           (row): CoverageHour => ({
             ticker: row.ticker,
             eventTicker: row.event_ticker ?? undefined,
+            seriesTicker: row.series_ticker ?? undefined,
             hourMillis: row.hour.getTime(),
             state: row.state,
             openMillis: row.open_ms,
