@@ -1,6 +1,7 @@
 import * as Layer from "effect/Layer"
 import { AccountCheck } from "./ingest/AccountCheck.ts"
 import { CandleHistory } from "./ingest/CandleHistory.ts"
+import { Consistency } from "./ingest/Consistency.ts"
 import { CoverageLoop } from "./ingest/CoverageLoop.ts"
 import { Discovery } from "./ingest/Discovery.ts"
 import { GapRepair } from "./ingest/GapRepair.ts"
@@ -17,6 +18,7 @@ import * as Setting from "./runtime/Setting.ts"
 import { ActiveMarkets } from "./store/ActiveMarkets.ts"
 import { Candles } from "./store/Candles.ts"
 import { Catalog } from "./store/Catalog.ts"
+import { ConsistencyChecks } from "./store/ConsistencyChecks.ts"
 import { Coverage } from "./store/Coverage.ts"
 import { Database } from "./store/Database.ts"
 import { GapRepairs } from "./store/GapRepairs.ts"
@@ -29,7 +31,7 @@ import { Trades } from "./store/Trades.ts"
 import { TradeWindows } from "./store/TradeWindows.ts"
 
 const Loops = Layer.mergeAll(
-  Layer.mergeAll(Discovery, TradeReconcile, GapRepair).pipe(
+  Layer.mergeAll(Discovery, TradeReconcile, GapRepair, Consistency).pipe(
     Layer.provide([AccountCheck.layer, TradeHistory.layer, CandleHistory.layer])
   ),
   CoverageLoop,
@@ -38,6 +40,7 @@ const Loops = Layer.mergeAll(
 )
 const Store = Layer.mergeAll(
   Catalog.layer,
+  ConsistencyChecks.layer,
   Coverage.layer,
   GapRepairs.layer,
   Candles.layer.pipe(Layer.provide(Partitions.layer)),
