@@ -25,7 +25,8 @@ export const rest: Group = {
   ...common,
   ...kalshi,
   ...IngestConfig.discovery,
-  ...IngestConfig.candles,
+  ...IngestConfig.backfill,
+  ...IngestConfig.closedCleanup,
   ...IngestConfig.tradeReconcile,
   ...IngestConfig.completeness
 }
