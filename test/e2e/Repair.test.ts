@@ -21,7 +21,13 @@ const temporary = Effect.acquireRelease(
 const until = <A, E, R>(look: Effect.Effect<A, E, R>, done: (found: A) => boolean, what: string) =>
   look.pipe(
     Effect.repeat({ schedule: Schedule.spaced("200 millis"), until: done }),
-    Effect.timeoutOrElse({ duration: "40 seconds", orElse: () => Effect.die(new Error(`waited in vain for ${what}`)) })
+    Effect.timeoutOrElse({
+      duration: "40 seconds",
+      orElse: () =>
+        Effect.flatMap(look, (found) =>
+          Effect.die(new Error(`waited in vain for ${what}, there is ${JSON.stringify(found)}`))
+        )
+    })
   )
 
 describe("a day of which a part was not recorded", () => {
@@ -50,11 +56,11 @@ describe("a day of which a part was not recorded", () => {
           KALSHI_REST_URL: announced.rest,
           KALSHI_WS_URL: announced.ws,
           EXCHANGE_CLOCK: announced.clock,
-          DISCOVERY_SECONDS: "1",
+          DISCOVERY_SECONDS: "2",
           BACKFILL_SECONDS: "0",
           CLOSED_CLEANUP_SECONDS: "0",
           TRADE_RECONCILE_LAG_SECONDS: "0.5",
-          CONSISTENCY_MARKETS: "100",
+          CONSISTENCY_MARKETS: "30",
           COVERAGE_SECONDS: "1"
         }
         const midnight = Date.parse(`${day}T00:00:00Z`)
@@ -121,10 +127,10 @@ describe("a day of which a part was not recorded", () => {
               assert.strictEqual(hole.repairedSeconds, 0)
             }
 
-            yield* Programs.running("rest", { ...env, REPAIR_SECONDS: "0.5", CONSISTENCY_SECONDS: "1" })
+            yield* Programs.running("rest", { ...env, REPAIR_SECONDS: "0.5", CONSISTENCY_SECONDS: "3" })
             const healed = yield* until(
-              sql<{ by: string | null; problem: string | null }>`
-                select repaired_by as by, problem from capture_gaps g left join gap_repairs r on r.gap_id = g.id
+              sql<{ id: number; by: string | null; problem: string | null }>`
+                select g.id::int, repaired_by as by, problem from capture_gaps g left join gap_repairs r on r.gap_id = g.id
                 where to_ts is not null and feed = 'all' order by id`,
               (rows) => rows.every(({ by }) => by !== null),
               "the repair"
