@@ -105,7 +105,7 @@ export const GapRepair = Layer.effectDiscard(
       for (const market of markets) {
         const { fromMillis, toMillis } = wholeSeconds(market)
         if (!(yield* windows.isComplete(market.ticker, fromMillis, toMillis)))
-          return failed(`trades of ${market.ticker} are not complete`)
+          return waits(`trades of ${market.ticker} are not complete`)
       }
       return undefined
     })
