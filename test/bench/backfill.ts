@@ -36,6 +36,7 @@ import { ActiveMarkets } from "../../src/store/ActiveMarkets.ts"
 import { Candles } from "../../src/store/Candles.ts"
 import { Catalog } from "../../src/store/Catalog.ts"
 import { EmbeddedPostgres } from "../../src/store/EmbeddedPostgres.ts"
+import { IngestState } from "../../src/store/IngestState.ts"
 import { MarketCompletion } from "../../src/store/MarketCompletion.ts"
 import { Migrations } from "../../src/store/Migrations.ts"
 import { Partitions } from "../../src/store/Partitions.ts"
@@ -124,6 +125,7 @@ const services = <R>(
 const Store = Layer.mergeAll(
   Catalog.layer,
   ActiveMarkets.layer,
+  IngestState.layer,
   MarketCompletion.layer,
   Candles.layer.pipe(Layer.provide(Partitions.layer))
 )
