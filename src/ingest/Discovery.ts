@@ -37,7 +37,6 @@ const tickersPerCall = 100
 /** Key of the instant, epoch seconds, until which all that the exchange updated is in the catalog. */
 export const discoveredUntilKey = "discovery_updated_until"
 const fullKey = "discovery_full_at"
-const seriesKey = "discovery_series_until"
 
 /**
  * Finds the events and markets of the wanted strike periods: everything unopened and open at first and from time to time, in between
@@ -91,19 +90,6 @@ export const Discovery = Layer.effectDiscard(
       return { changed, seen }
     })
 
-    const refreshSeries = Effect.gen(function* () {
-      const startedAt = Math.floor((yield* time.now) / 1000)
-      const until = yield* state.get(seriesKey)
-      const series = yield* rest.seriesList(
-        Option.match(until, {
-          onNone: () => ({}),
-          onSome: (at) => ({ minUpdatedSeconds: Number(at) - overlapSeconds })
-        })
-      )
-      for (let at = 0; at < series.length; at += 1000) yield* catalog.saveSeries(series.slice(at, at + 1000))
-      yield* state.set(seriesKey, String(startedAt))
-    })
-
     /** Markets that we hold for active but a full pass did not show: asked for by name. */
     const reconcile = Effect.fnUntraced(function* (seen: ReadonlySet<string>) {
       const missing = (yield* active.tickers).filter((ticker) => !seen.has(ticker))
@@ -121,7 +107,7 @@ export const Discovery = Layer.effectDiscard(
 
     const pass = Effect.fn("Discovery.pass")(function* () {
       const startedAt = Math.floor((yield* time.now) / 1000)
-      yield* refreshSeries
+      yield* intake.refreshSeries
       const frequencies = yield* catalog.seriesFrequencies
       const until = Option.map(yield* state.get(discoveredUntilKey), Number)
       const fullAt = Option.map(yield* state.get(fullKey), Number)

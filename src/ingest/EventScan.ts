@@ -1,6 +1,7 @@
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { SqlError } from "effect/sql/SqlError"
 import { KalshiRest } from "../kalshi/KalshiRest.ts"
@@ -163,9 +164,16 @@ export class EventScan extends Context.Service<
                 })
             )
           )
-        const cutoff = yield* Effect.result(rest.historicalCutoff)
-        if (cutoff._tag === "Failure") return { ...total, failures: [cutoff.failure] }
-        const { marketsSettled } = cutoff.success
+        const cutoff = yield* intake.refreshSeries.pipe(
+          Effect.andThen(rest.historicalCutoff),
+          Effect.map(Option.some),
+          Effect.catchTag("KalshiRestError", (error) => {
+            failures.push(error)
+            return Effect.succeedNone
+          })
+        )
+        if (Option.isNone(cutoff)) return { ...total, failures }
+        const { marketsSettled } = cutoff.value
         for (const status of order.filter((one) => statuses.includes(one))) {
           yield* noted(readEvents(status, closeAfterSeconds, toMillis(marketsSettled), isOfWantedSeries))
           if (intake.includeMultivariate) yield* noted(readMultivariate(status, closeAfterSeconds))

@@ -84,7 +84,7 @@ const complete = Effect.fnUntraced(function* (markets: ReadonlyArray<Market>, to
   assert.isTrue((yield* cursor)._tag === "Some")
 })
 
-describe("backfill", () => {
+describe("backfill", { timeout: 60_000 }, () => {
   it.live("finds what closed and trades, with all candles, and then asks only for what is new", () =>
     test((wire) =>
       Effect.gen(function* () {
@@ -175,46 +175,46 @@ describe("backfill", () => {
     )
   )
 
-  it.live(
-    "killed anywhere, again and again, it ends with everything, nothing missing and nothing twice",
-    () =>
-      test((wire) =>
-        Effect.gen(function* () {
-          const { control } = yield* Simulator
-          const { url } = yield* TestDatabase
-          const markets = yield* marketsSince(reached)
-          const told = yield* toldCandles(markets)
-          yield* control.moveCutoff(startMs - 2.5 * hour)
-          const through = yield* proxy(Redacted.value(url))
-          const random = new Random(11)
-          const death = Effect.fnUntraced(function* (round: number) {
-            const killed = yield* Deferred.make<void>()
-            const at = wire.asked.length + 1 + random.int(40)
-            wire.intercept = (_, answer) =>
-              round % 2 === 0 && wire.asked.length >= at
-                ? Effect.andThen(Deferred.succeed(killed, undefined), Effect.never)
-                : answer
-            const cut = round % 2 === 1 ? through.cutBefore(8 + random.int(120)) : Effect.never
-            yield* Effect.raceFirst(Effect.raceFirst(Deferred.await(killed), cut), backfill()).pipe(
-              Effect.provide(Layer.provideMerge(layerOf(wire), Layer.fresh(through.layer)))
-            )
-            through.plan.chunksLeft = Number.POSITIVE_INFINITY
-          })
-          for (let round = 0; round < 10; round++) yield* death(round)
-          wire.intercept = (_, answer) => answer
-          if ((yield* backfill()) !== "last pass complete") assert.fail("the last pass failed")
-          yield* complete(markets, told)
-          const holes = yield* count(`
+  it.live("killed anywhere, again and again, it ends with everything, nothing missing and nothing twice", () =>
+    test((wire) =>
+      Effect.gen(function* () {
+        const { control } = yield* Simulator
+        const { url } = yield* TestDatabase
+        const markets = yield* marketsSince(reached)
+        const told = yield* toldCandles(markets)
+        yield* control.moveCutoff(startMs - 2.5 * hour)
+        const through = yield* proxy(Redacted.value(url))
+        const random = new Random(11)
+        let deaths = 0
+        const death = Effect.fnUntraced(function* (round: number) {
+          const killed = yield* Deferred.make<void>()
+          const at = wire.asked.length + 3 + random.int(30)
+          wire.intercept = (_, answer) =>
+            round % 2 === 0 && wire.asked.length >= at
+              ? Effect.andThen(Deferred.succeed(killed, undefined), Effect.never)
+              : answer
+          const cut = round % 2 === 1 ? through.cutBefore(20 + random.int(150)) : Effect.never
+          const ended = yield* Effect.raceFirst(Effect.raceFirst(Deferred.await(killed), cut), backfill()).pipe(
+            Effect.provide(Layer.provideMerge(Layer.fresh(layerOf(wire)), through.layer))
+          )
+          through.plan.chunksLeft = Number.POSITIVE_INFINITY
+          return ended === undefined
+        })
+        while (yield* death(deaths)) deaths++
+        assert.isAtLeast(deaths, 5)
+        wire.intercept = (_, answer) => answer
+        if ((yield* backfill()) !== "last pass complete") assert.fail("the last pass failed")
+        yield* complete(markets, told)
+        const holes = yield* count(`
           select count(*)::int as n from markets m
           left join candle_ranges c on c.market_ticker = m.ticker and c.period_interval_minutes = 1
           where m.status = 'finalized' and not coalesce(c.checked, '{}') @> tstzrange(m.open_time, m.close_time + interval '1 minute')`)
-          assert.strictEqual(holes, 0)
-          wire.asked.length = 0
-          yield* backfill()
-          assert.isAtMost(wire.asked.filter(isCandles).length, 1)
-        }).pipe(Effect.scoped)
-      ),
-    60_000
+        assert.strictEqual(holes, 0)
+        wire.asked.length = 0
+        yield* backfill()
+        assert.isAtMost(wire.asked.filter(isCandles).length, 1)
+      }).pipe(Effect.scoped)
+    )
   )
 
   it.live("reads everything again when it is told to, and forgets nothing that is gone", () =>

@@ -106,7 +106,7 @@ const strange = (ticker: string, change: Partial<Market> = {}): Market => ({
   ...change
 })
 
-describe("closed cleanup", () => {
+describe("closed cleanup", { timeout: 60_000 }, () => {
   it.live("completes outcomes and candles of what closed, lets go of it, and then asks for nothing", () =>
     test((wire) =>
       Effect.gen(function* () {

@@ -197,7 +197,7 @@ export const storedCandles = (interval: CandleInterval = 1) =>
   )
 
 export const until = <A, E, R>(look: Effect.Effect<A, E, R>, done: (found: A) => boolean) =>
-  look.pipe(Effect.repeat({ schedule: Schedule.spaced("50 millis"), until: done }), Effect.timeout("15 seconds"))
+  look.pipe(Effect.repeat({ schedule: Schedule.spaced("50 millis"), until: done }), Effect.timeout("40 seconds"))
 
 /** As our catalog would know the markets from before they closed. */
 export const asOpen = (markets: ReadonlyArray<Market>): ReadonlyArray<Market> =>
