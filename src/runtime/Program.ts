@@ -2,6 +2,7 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Cause from "effect/Cause"
 import * as ConfigProvider from "effect/ConfigProvider"
+import * as CliError from "effect/cli/CliError"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
@@ -46,10 +47,14 @@ const settingErrors = (cause: Cause.Cause<unknown>): ReadonlyArray<SettingError>
         : []
   )
 
+/** A wrong flag: `CommandLine.presenter` has said what is wrong. */
+const saysItself = (cause: Cause.Cause<unknown>): boolean =>
+  cause.reasons.every((reason) => Cause.isFailReason(reason) && CliError.isCliError(reason.error))
+
 const report = <E>(cause: Cause.Cause<E>) => {
   const [mistake] = settingErrors(cause)
   if (mistake !== undefined) return Effect.sync(() => process.stderr.write(`${mistake.message}\n`))
-  return Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logFatal("program ended", cause)
+  return Cause.hasInterruptsOnly(cause) || saysItself(cause) ? Effect.void : Effect.logFatal("program ended", cause)
 }
 
 /**
