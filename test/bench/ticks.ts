@@ -19,8 +19,9 @@ import * as Programs from "../support/Programs.ts"
 
 /*
  * Method. The programs of dist/, each a process of its own: a real PostgreSQL 18 (fsync on), the simulated exchange sending `rate`
- * ticker frames a second through a real socket, rest, and ws. After a warm-up, stored rows are counted for `seconds`; `backlogGrowth`
- * is what was received in that time and not stored: a rate is sustained when it is about 0. Then the table is emptied and recorded rows
+ * ticker frames a second through a real socket, rest, and ws. After a warm-up, stored rows are counted for `seconds`, and received frames:
+ * a rate is sustained when the two are equal. Then the exchange ends; `drainPerSecond` is how fast what waits in the journal is stored by
+ * ws and the database alone (null when little waits). Then the table is emptied and recorded rows
  * are written back into it by one COPY, alone on the machine: a program that has the rows in memory, as we have them, formats them as text
  * and sends them through a socket (`copyRowsPerSecond`, which `ratio` compares with). `copyFromFileRowsPerSecond` is the server reading a file
  * that is already formatted: no program can be that fast. Everything shares this machine's cores.
@@ -45,6 +46,9 @@ const usage = (pid: number) => {
   const resident = /VmRSS:\s+(\d+)/.exec(fs.readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "0"
   return { cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100, rssMb: Math.round(Number(resident) / 1024) }
 }
+
+const counter = (text: string, metric: string): number =>
+  Number(new RegExp(`^kalshi_ingestor_${metric}(?:_total)? (\\S+)$`, "m").exec(text)?.[1] ?? Number.NaN)
 
 /** The quantile of what a Prometheus histogram counted between two scrapes, linear within a bucket, in milliseconds. */
 const quantile = (before: string, after: string, metric: string, q: number): number => {
@@ -160,8 +164,14 @@ const bench = Effect.fn("bench.ticks")(function* ({ json, profile, rate, seconds
       at.after = yield* Clock.currentTimeMillis
       metrics.after = yield* scrape
       used.after = usage(ws.pid)
-      yield* ws.end("SIGTERM")
       yield* exchange.end("SIGTERM")
+      const drain = { rows: yield* stored, at: yield* Clock.currentTimeMillis }
+      yield* Effect.sleep("6 seconds")
+      const drained = (yield* stored) - drain.rows
+      const drainPerSecond = Math.round((drained * 1000) / ((yield* Clock.currentTimeMillis) - drain.at))
+      const received = counter(metrics.after, "frames_received") - counter(metrics.before, "frames_received")
+      const waited = received - (rows.after - rows.before)
+      yield* ws.end("SIGTERM")
       const measured = rows.after - rows.before
       const ticksPerSecond = Math.round((measured * 1000) / (at.after - at.before))
 
@@ -191,6 +201,8 @@ const bench = Effect.fn("bench.ticks")(function* ({ json, profile, rate, seconds
         rate,
         seconds,
         ticksPerSecond,
+        receivedPerSecond: Math.round((received * 1000) / (at.after - at.before)),
+        drainPerSecond: waited > 8 * drainPerSecond ? drainPerSecond : null,
         copyRowsPerSecond,
         copyFromFileRowsPerSecond,
         ratio: Number((ticksPerSecond / copyRowsPerSecond).toFixed(2)),
