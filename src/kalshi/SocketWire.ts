@@ -84,10 +84,12 @@ export interface ErrorReplyFrame {
   readonly sid: number | undefined
   readonly seq: number | undefined
 }
-/** A type this version does not know. */
+/** A type this version does not know; it is numbered in its subscription like the others. */
 export interface UnknownFrame {
   readonly _tag: "Unknown"
   readonly type: string
+  readonly sid: number | undefined
+  readonly seq: number | undefined
 }
 /** `cause` names the field and what is wrong with it, never its value. */
 export interface MalformedFrame {
@@ -167,9 +169,11 @@ const decodeEnvelope = (envelope: unknown, receivedMillis: number, unknowns: Unk
     }
     default:
       unknowns.frameType(type)
-      return { _tag: "Unknown", type: type.slice(0, 64) }
+      return { _tag: "Unknown", type: type.slice(0, 64), sid: wholeOf(envelope["sid"]), seq: wholeOf(envelope["seq"]) }
   }
 }
+
+const wholeOf = (value: unknown): number | undefined => (Number.isSafeInteger(value) ? (value as number) : undefined)
 
 const tickerKeys: ReadonlySet<string> = new Set([
   "market_id",

@@ -281,6 +281,12 @@ describe("decodeFrame", () => {
       ts_ms: 1
     }
     assert.deepStrictEqual(hear({ type: "from_the_future", x: 1 }), ["Unknown", "envelope.x", "from_the_future"])
+    assert.deepStrictEqual(decode({ type: "from_the_future", sid: 3, seq: "9" }), {
+      _tag: "Unknown",
+      type: "from_the_future",
+      sid: 3,
+      seq: undefined
+    })
     assert.deepStrictEqual(
       hear({ type: "ticker", sid: 1, sending_ts_ms: 5, hop: 1, msg: { ...tickerMsg, mood: "bullish" } }),
       ["Ticker", "envelope.hop", "ticker.mood"]
