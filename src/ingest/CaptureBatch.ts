@@ -149,9 +149,8 @@ export class CaptureBatch {
       case "Ok":
       case "Unsubscribed":
       case "ErrorReply":
-        if (frame.sid !== undefined) this.#isNew({ sid: frame.sid, seq: frame.seq }, "control", at, state)
-        return
       case "Unknown":
+        if (frame.sid !== undefined) this.#isNew({ sid: frame.sid, seq: frame.seq }, "control", at, state)
         return
     }
   }
