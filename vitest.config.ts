@@ -15,6 +15,7 @@ if (!("groupBy" in Map)) {
 }
 
 /** CI's machines are shared and slow at times: there a test that fails is tried once more, and named if it then passes. */
+// @effect-diagnostics-next-line processEnv:off a test run has no ConfigProvider of its own
 const retries = Number(process.env["TEST_RETRIES"] ?? 0)
 
 export default defineConfig({
