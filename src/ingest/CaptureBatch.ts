@@ -37,6 +37,20 @@ export interface Reading {
   readonly keepsFrames: boolean
 }
 
+/** When the exchange says that what a frame tells happened. */
+const stampOf = (frame: Frame): number | undefined => {
+  switch (frame._tag) {
+    case "Ticker":
+      return frame.tick.exchangeMillis
+    case "Trade":
+      return toMillis(frame.trade.createdTime)
+    case "OrderbookDelta":
+      return frame.exchangeMillis
+    default:
+      return undefined
+  }
+}
+
 /** What a mark without slots means: one process had all markets. */
 const allSlots = Array.from({ length: 12 }, (_, slot) => slot)
 
@@ -76,7 +90,7 @@ export class CaptureBatch {
    */
   read(record: JournalRecord, start: JournalPosition, state: FeedState, reading: Reading): void {
     if (record.kind === "frame" || record.kind === "snapshot") this.#frame(record, start, state, reading)
-    else this.#mark(record, state, reading.fromWall(record.receivedMillis))
+    else this.#mark(record, state, reading.fromWall)
   }
 
   /** Puts the frame aside instead of reading it. Its sequence number counts all the same. */
@@ -101,7 +115,7 @@ export class CaptureBatch {
     const at = reading.fromWall(record.receivedMillis)
     const frame = reading.decode(record.payload, at)
     this.frames += 1
-    state.lastAliveMillis = at
+    const heard = state.heard(at, record.kind === "frame" ? stampOf(frame) : undefined)
     switch (frame._tag) {
       case "Ticker":
         if (this.#isFenced(frame.tick.ticker, at, reading)) return
@@ -119,18 +133,18 @@ export class CaptureBatch {
         this.#quarantine(record, start, at, frame.cause)
         return
       case "Subscribed":
-        state.subscribed(frame.sid, frame.channel, at)
+        state.subscribed(frame.sid, frame.channel, heard)
         return
       case "MarketLifecycle":
       case "EventLifecycle":
-        if (this.#isNew(frame, "market_lifecycle_v2", at, state)) this.lifecycle.push(frame)
+        if (this.#isNew(frame, "market_lifecycle_v2", at, heard, state)) this.lifecycle.push(frame)
         return
       case "Trade":
-        if (this.#isNew(frame, "trade", at, state))
+        if (this.#isNew(frame, "trade", at, heard, state))
           this.trades.push({ ...frame.trade, receivedMillis: at, provenance: "live" })
         return
       case "OrderbookSnapshot":
-        if (this.#isNew(frame, "orderbook_delta", at, state) && !this.#isFenced(frame.book.ticker, at, reading))
+        if (this.#isNew(frame, "orderbook_delta", at, heard, state) && !this.#isFenced(frame.book.ticker, at, reading))
           this.books.snapshots.push({
             book: frame.book,
             requested: frame.id !== undefined,
@@ -140,7 +154,7 @@ export class CaptureBatch {
           })
         return
       case "OrderbookDelta":
-        if (this.#isNew(frame, "orderbook_delta", at, state) && !this.#isFenced(frame.ticker, at, reading)) {
+        if (this.#isNew(frame, "orderbook_delta", at, heard, state) && !this.#isFenced(frame.ticker, at, reading)) {
           const { delta, exchangeMillis, price, seq, side, ticker } = frame
           const { connection } = state
           this.books.add({ ticker, side, price, delta, exchangeMillis, receivedMillis: at, connection, seq: seq ?? 0 })
@@ -149,7 +163,7 @@ export class CaptureBatch {
       case "Ok":
       case "Unsubscribed":
       case "ErrorReply":
-        if (frame.sid !== undefined) this.#isNew({ sid: frame.sid, seq: frame.seq }, "control", at, state)
+        if (frame.sid !== undefined) this.#isNew({ sid: frame.sid, seq: frame.seq }, "control", at, heard, state)
         return
       case "Unknown":
         return
@@ -167,10 +181,11 @@ export class CaptureBatch {
     frame: { readonly sid: number; readonly seq: number | undefined },
     channel: string,
     at: number,
+    heard: number,
     state: FeedState
   ): boolean {
     if (frame.seq === undefined) return true
-    const sequenced = state.sequence(frame.sid, frame.seq, channel, at)
+    const sequenced = state.sequence(frame.sid, frame.seq, channel, heard)
     if (sequenced._tag === "Missing")
       this.gaps.push({
         _tag: "FramesMissing",
@@ -184,7 +199,8 @@ export class CaptureBatch {
     return sequenced._tag !== "Repeated"
   }
 
-  #mark(record: JournalRecord, state: FeedState, at: number): void {
+  #mark(record: JournalRecord, state: FeedState, fromWall: Reading["fromWall"]): void {
+    const at = fromWall(record.receivedMillis)
     const mark = decodeMark(record.payload)
     const lost = (cause: GapCause, fromMillis: number, slots: ReadonlyArray<number>) =>
       this.gaps.push({ _tag: "LinkLost", fromMillis, cause, detail: mark.detail?.replaceAll("\u0000", ""), slots })
@@ -199,15 +215,17 @@ export class CaptureBatch {
         return
       case "live":
         state.slots = mark.slots ?? allSlots
-        state.lastAliveMillis = at
+        state.heard(at)
         this.gaps.push({ _tag: "LinkLive", atMillis: at, slots: state.slots })
         return
       case "alive":
-        state.lastAliveMillis = at
+        state.heard(at)
         return
       case "handed": {
         const handed = new Set(mark.slots)
-        lost(mark.cause ?? "handover", at, [...handed])
+        lost(mark.cause ?? "handover", Math.min(at, mark.sinceMillis === undefined ? at : fromWall(mark.sinceMillis)), [
+          ...handed
+        ])
         state.slots = state.slots.filter((slot) => !handed.has(slot))
         return
       }

@@ -219,10 +219,12 @@ export const LiveCapture = Layer.effectDiscard(
         return slots
       })
 
-      const announce = Effect.fnUntraced(function* (slots: ReadonlyArray<number>, always: boolean) {
+      const alignAndAnnounce = Effect.fnUntraced(function* (again: boolean, always: boolean) {
+        const sinceMillis = yield* Clock.currentTimeMillis
+        const slots = yield* align(again)
         const given = link.slots.filter((slot) => !slots.includes(slot))
         if (given.length > 0) {
-          yield* mark("handed", { slots: given })
+          yield* mark("handed", { slots: given, sinceMillis })
           yield* Queue.offer(givenUp, { slots: given, after: yield* journal.end })
         }
         if (always || slots.some((slot) => !link.slots.includes(slot)))
@@ -230,7 +232,7 @@ export const LiveCapture = Layer.effectDiscard(
         link.slots = slots
       })
 
-      yield* announce(yield* align(true), true)
+      yield* alignAndAnnounce(true, true)
       yield* Effect.logInfo("recording the live feed", {
         slots: link.slots.length,
         markets: channels[0]?.subscribed.size ?? 0
@@ -248,7 +250,7 @@ export const LiveCapture = Layer.effectDiscard(
           yield* Effect.logWarning("frames of order books are missing, asking for the books anew")
           yield* books.refreshBooks
         }
-        yield* announce(yield* align(why === "refresh"), false)
+        yield* alignAndAnnounce(why === "refresh", false)
       }
     })
 

@@ -72,9 +72,9 @@ describe("CaptureWriter", () => {
       const writer = yield* record(at, { WS_DB_BATCH_SIZE: "3" })
       yield* stored(writer.journal)
       const closedOnes = [
-        ["disconnect", 200, 2_000],
-        ["shutdown", 12_000, 21_000],
-        ["process_down", 22_000, 31_000]
+        ["disconnect", 100, 2_000],
+        ["shutdown", 11_890, 21_000],
+        ["process_down", 21_890, 31_000]
       ]
       assert.deepStrictEqual(yield* spans, closedOnes)
       yield* writer.stop
@@ -82,16 +82,58 @@ describe("CaptureWriter", () => {
       yield* append(at, [entry("started", start + 40_000)])
       const later = yield* record(at)
       yield* stored(later.journal)
-      assert.deepStrictEqual(yield* spans, [...closedOnes, ["process_down", 31_000, null]])
+      assert.deepStrictEqual(yield* spans, [...closedOnes, ["process_down", 30_890, null]])
       yield* later.stop
 
       const elsewhere = yield* directory
       yield* append(elsewhere, [entry("started", start + 50_000), entry("live", start + 51_000)])
       const moved = yield* record(elsewhere)
       yield* stored(moved.journal)
-      assert.deepStrictEqual(yield* spans, [...closedOnes, ["process_down", 31_000, 51_000]])
+      assert.deepStrictEqual(yield* spans, [...closedOnes, ["process_down", 30_890, 51_000]])
       yield* moved.stop
     }).pipe(Effect.provide(TestDatabase.layer))
+  )
+
+  it.live(
+    "a gap begins where the feed was heard to, not where it was heard: by the stamps of frames that were long on their way",
+    () =>
+      Effect.gen(function* () {
+        const at = yield* directory
+        const numbered = (seq: number, millis: number) =>
+          JSON.stringify({
+            type: "trade",
+            sid: 3,
+            seq,
+            msg: {
+              trade_id: `00000000-0000-4000-8000-00000000000${seq}`,
+              market_ticker: "A",
+              yes_price_dollars: "0.4700",
+              no_price_dollars: "0.5300",
+              count_fp: "1.00",
+              taker_side: "yes",
+              ts_ms: millis
+            }
+          })
+        yield* append(at, [
+          entry("started", start),
+          entry("opened", start + 50),
+          entry("live", start + 100),
+          entry("snapshot", start + 150, ticker("B", start - 3_000_000)),
+          entry("frame", start + 30_000, numbered(1, start + 1_000)),
+          entry("frame", start + 30_010, numbered(3, start + 1_020)),
+          entry("frame", start + 40_000, ticker("A", start + 5_000)),
+          entry("closed", start + 41_000),
+          entry("live", start + 42_000)
+        ])
+        const writer = yield* record(at)
+        yield* stored(writer.journal)
+        assert.deepStrictEqual(yield* spans, [
+          ["sequence", 900, 30_010],
+          ["disconnect", 4_900, 42_000]
+        ])
+        assert.deepStrictEqual(yield* quarantine, [])
+        yield* writer.stop
+      }).pipe(Effect.provide(TestDatabase.layer))
   )
 
   it.live("a lost journal directory is a gap from the last stored sign of life", () =>
@@ -105,7 +147,7 @@ describe("CaptureWriter", () => {
       yield* append(second, [entry("started", start + 9_000), entry("live", start + 9_500)])
       const after = yield* record(second)
       yield* stored(after.journal)
-      assert.deepStrictEqual(yield* spans, [["process_down", 500, 9_500]])
+      assert.deepStrictEqual(yield* spans, [["process_down", 400, 9_500]])
       yield* after.stop
     }).pipe(Effect.provide(TestDatabase.layer))
   )
