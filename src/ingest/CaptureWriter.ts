@@ -20,6 +20,7 @@ import { ActiveMarkets } from "../store/ActiveMarkets.ts"
 import { CaptureLedger } from "../store/CaptureLedger.ts"
 import { Catalog } from "../store/Catalog.ts"
 import { isData, sqlState } from "../store/SqlState.ts"
+import { transaction } from "../store/Transaction.ts"
 import type { GapChange, Reading } from "./CaptureBatch.ts"
 import { CaptureProgress } from "./CaptureProgress.ts"
 import * as CaptureStep from "./CaptureStep.ts"
@@ -228,7 +229,7 @@ export const CaptureWriter = Layer.effectDiscard(
         yield* Effect.forEach(batch.gaps, change, { discard: true })
         if (notify)
           yield* sql`select pg_notify('ticks_stored', ${JSON.stringify({ ticks: progress.unnotified + rows })})`
-      }).pipe(sql.withTransaction)
+      }).pipe(transaction(sql))
       yield* lifecycle.settle
       progress.unnotified = notify ? 0 : progress.unnotified + rows
       if (notify) progress.notifiedAt = now
