@@ -202,6 +202,7 @@ export class CaptureBatch {
   #mark(record: JournalRecord, state: FeedState, fromWall: Reading["fromWall"]): void {
     const at = fromWall(record.receivedMillis)
     const mark = decodeMark(record.payload)
+    const since = mark.sinceMillis === undefined ? undefined : fromWall(mark.sinceMillis)
     const lost = (cause: GapCause, fromMillis: number, slots: ReadonlyArray<number>) =>
       this.gaps.push({ _tag: "LinkLost", fromMillis, cause, detail: mark.detail?.replaceAll("\u0000", ""), slots })
     switch (record.kind) {
@@ -223,15 +224,16 @@ export class CaptureBatch {
         return
       case "handed": {
         const handed = new Set(mark.slots)
-        lost(mark.cause ?? "handover", Math.min(at, mark.sinceMillis === undefined ? at : fromWall(mark.sinceMillis)), [
-          ...handed
-        ])
+        lost(mark.cause ?? "handover", Math.min(at, since ?? at), [...handed])
         state.slots = state.slots.filter((slot) => !handed.has(slot))
         return
       }
-      case "closed":
-        lost(mark.cause ?? "disconnect", state.lastAliveMillis ?? at, state.slots)
+      case "closed": {
+        const heardUntil = state.lastAliveMillis ?? at
+        const from = since === undefined ? heardUntil : Math.min(heardUntil, state.heardBy(since))
+        lost(mark.cause ?? "disconnect", from, state.slots)
         return
+      }
       case "stopping":
         lost("shutdown", state.lastAliveMillis ?? at, state.slots)
         return

@@ -85,8 +85,13 @@ export class FeedState {
       const way = atMillis - stampMillis
       if (way < longestWayMillis) this.#wayMillis = Math.max(0, way)
     }
-    this.lastAliveMillis = atMillis - this.#wayMillis - disorderMillis
+    this.lastAliveMillis = this.heardBy(atMillis)
     return this.lastAliveMillis
+  }
+
+  /** Until which instant all is heard when the newest frame arrived then. */
+  heardBy(atMillis: number): number {
+    return atMillis - this.#wayMillis - disorderMillis
   }
 
   subscribed(sid: number, channel: string, atMillis: number): void {

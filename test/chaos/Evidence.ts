@@ -192,7 +192,7 @@ export const collect = Effect.fnUntraced(function* (
       "select m.ticker from markets m join events e using (event_ticker) where e.strike_period in ('hour', 'day')"
     )).map(({ ticker }) => ticker)
   )
-  const isRecorded = (market: string) => recorded.has(market)
+  const isRecorded = (market: string) => recorded.has(market) && !market.startsWith("KXPOISON-")
 
   const directories = fs.existsSync(journals)
     ? fs.readdirSync(journals, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []))
@@ -207,7 +207,7 @@ export const collect = Effect.fnUntraced(function* (
       dropped: only(dropped.counts, isWanted),
       received: only(most(read.map(({ received }) => received[channel].counts)), isWanted),
       repeated: only(most(read.map(({ repeated }) => repeated[channel].counts)), isWanted),
-      stored: stored[channel].counts,
+      stored: only(stored[channel].counts, isWanted),
       quarantined: quarantined[channel].counts,
       times: new Map([...dropped.times, ...sent.times])
     } satisfies Testimony
