@@ -10,6 +10,7 @@ import type { StoredTrade } from "../store/Trades.ts"
 import type { FeedState } from "./FeedState.ts"
 import { decodeMark } from "./JournalMark.ts"
 import type { JournalPosition, JournalRecord } from "./JournalRecord.ts"
+import { placeOf } from "./SequenceWatch.ts"
 
 /** A change of the gap ledger. Instants are exchange time. */
 export type GapChange = { readonly slots: ReadonlyArray<number> } & (
@@ -33,6 +34,8 @@ export interface Reading {
   readonly isRepeat: (record: JournalRecord, tick: Tick) => boolean
   /** Markets that another journal carries by now, and from which instant on: what this one heard since is not stored twice. */
   readonly takenOver: ReadonlyMap<string, number>
+  /** The first of those instants. */
+  readonly takenOverMillis?: number
   /** Whether the frames of ticks are stored beside them. */
   readonly keepsFrames: boolean
 }
@@ -70,6 +73,9 @@ export class CaptureBatch {
   /** Frames that another journal has, left out. */
   fenced = 0
 
+  /** Until when this journal heard its feed before it was taken over; absent when it did not. */
+  aliveUntil: number | undefined
+
   /** The markets of all rows. */
   get tickers(): ReadonlySet<string> {
     return new Set([
@@ -91,6 +97,13 @@ export class CaptureBatch {
   read(record: JournalRecord, start: JournalPosition, state: FeedState, reading: Reading): void {
     if (record.kind === "frame" || record.kind === "snapshot") this.#frame(record, start, state, reading)
     else this.#mark(record, state, reading.fromWall)
+    const { lastAliveMillis } = state
+    if (
+      reading.takenOverMillis !== undefined &&
+      lastAliveMillis !== undefined &&
+      lastAliveMillis < reading.takenOverMillis
+    )
+      this.aliveUntil = Math.max(this.aliveUntil ?? 0, lastAliveMillis)
   }
 
   /** Puts the frame aside instead of reading it. Its sequence number counts all the same. */
@@ -118,7 +131,7 @@ export class CaptureBatch {
     const heard = state.heard(at, record.kind === "frame" ? stampOf(frame) : undefined)
     switch (frame._tag) {
       case "Ticker":
-        if (this.#isFenced(frame.tick.ticker, at, reading)) return
+        if (this.#isFenced(frame.tick.ticker, record.kind === "frame" ? frame.tick.exchangeMillis : at, reading)) return
         if (!isPlausible(frame.tick))
           this.#quarantine(record, start, at, "its stamp is weeks from when it was received")
         else if (reading.isRepeat(record, frame.tick)) this.deduplicated += 1
@@ -131,6 +144,7 @@ export class CaptureBatch {
         return
       case "Malformed":
         this.#quarantine(record, start, at, frame.cause)
+        this.#count(record, at, heard, state)
         return
       case "Subscribed":
         state.subscribed(frame.sid, frame.channel, heard)
@@ -154,7 +168,10 @@ export class CaptureBatch {
           })
         return
       case "OrderbookDelta":
-        if (this.#isNew(frame, "orderbook_delta", at, heard, state) && !this.#isFenced(frame.ticker, at, reading)) {
+        if (
+          this.#isNew(frame, "orderbook_delta", at, heard, state) &&
+          !this.#isFenced(frame.ticker, frame.exchangeMillis ?? at, reading)
+        ) {
           const { delta, exchangeMillis, price, seq, side, ticker } = frame
           const { connection } = state
           this.books.add({ ticker, side, price, delta, exchangeMillis, receivedMillis: at, connection, seq: seq ?? 0 })
@@ -166,12 +183,20 @@ export class CaptureBatch {
         if (frame.sid !== undefined) this.#isNew({ sid: frame.sid, seq: frame.seq }, "control", at, heard, state)
         return
       case "Unknown":
+        this.#count(record, at, heard, state)
         return
     }
   }
 
-  #isFenced(ticker: string, at: number, { takenOver }: Reading): boolean {
-    if (takenOver.size === 0 || at < (takenOver.get(ticker) ?? Number.POSITIVE_INFINITY)) return false
+  /** A frame that says nothing to us has its number all the same. */
+  #count(record: JournalRecord, at: number, heard: number, state: FeedState): void {
+    const place = placeOf(record.payload)
+    if (place !== undefined) this.#isNew(place, "control", at, heard, state)
+  }
+
+  /** Whether the other journal was sent it, too: it is from after the take-over, however late it came here. */
+  #isFenced(ticker: string, sentMillis: number, { takenOver }: Reading): boolean {
+    if (takenOver.size === 0 || sentMillis < (takenOver.get(ticker) ?? Number.POSITIVE_INFINITY)) return false
     this.fenced += 1
     return true
   }

@@ -136,6 +136,90 @@ describe("CaptureWriter", () => {
       }).pipe(Effect.provide(TestDatabase.layer))
   )
 
+  it.live("what a stopped process hears late is stored up to the take-over, once; the hole is what neither heard", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      yield* sql`insert into markets (ticker) values ('A')`
+      const [one, other] = [yield* directory, yield* directory]
+      yield* append(one, [
+        entry("started", start),
+        entry("live", start + 100),
+        entry("frame", start + 1_000, ticker("A", start + 990))
+      ])
+      const stopped = yield* record(one)
+      yield* stored(stopped.journal)
+      yield* stopped.stop
+      yield* append(other, [
+        entry("started", start + 9_000),
+        entry("frame", start + 9_960, ticker("A", start + 9_950)),
+        entry("live", start + 10_000),
+        entry("frame", start + 11_010, ticker("A", start + 11_000))
+      ])
+      const taker = yield* record(other)
+      yield* stored(taker.journal)
+      assert.deepStrictEqual(yield* spans, [["process_down", 890, 10_000]])
+      yield* taker.stop
+      yield* append(one, [
+        entry("frame", start + 20_000, ticker("A", start + 5_000)),
+        entry("frame", start + 20_001, ticker("A", start + 9_950)),
+        entry("frame", start + 20_002, ticker("A", start + 11_000))
+      ])
+      const woken = yield* record(one)
+      yield* stored(woken.journal)
+      assert.deepStrictEqual(
+        (yield* rows).map(({ at }) => at - start).sort((a, b) => a - b),
+        [990, 5_000, 9_950, 11_000]
+      )
+      const [hole] = yield* spans
+      assert.deepStrictEqual(hole, ["process_down", 9_850, 10_000])
+      yield* woken.stop
+    }).pipe(Effect.provide(TestDatabase.layer))
+  )
+
+  it.live("what a killed process left is stored by the next one, and the hole begins where it ended", () =>
+    Effect.gen(function* () {
+      const [one, other] = [yield* directory, yield* directory]
+      yield* append(one, [entry("started", start), entry("live", start + 100)])
+      const killed = yield* record(one)
+      yield* stored(killed.journal)
+      yield* killed.stop
+      yield* append(other, [entry("started", start + 9_000), entry("live", start + 10_000)])
+      const taker = yield* record(other)
+      yield* stored(taker.journal)
+      assert.deepStrictEqual(yield* spans, [["process_down", 0, 10_000]])
+      yield* taker.stop
+      yield* append(one, [
+        entry("frame", start + 2_010, ticker("A", start + 2_000)),
+        entry("started", start + 30_000),
+        entry("live", start + 30_100),
+        entry("frame", start + 30_200, ticker("A", start + 30_190))
+      ])
+      const next = yield* record(one)
+      yield* stored(next.journal)
+      assert.deepStrictEqual((yield* spans)[0], ["process_down", 1_900, 10_000])
+      yield* next.stop
+    }).pipe(Effect.provide(TestDatabase.layer))
+  )
+
+  it.live("frames that say nothing to us have their numbers all the same", () =>
+    Effect.gen(function* () {
+      const at = yield* directory
+      const numbered = (seq: number, type: string) =>
+        JSON.stringify({ type, sid: 2, seq, msg: { event_type: "unheard" } })
+      yield* append(at, [
+        entry("live", start),
+        entry("frame", start + 1, numbered(1, "market_lifecycle_v2")),
+        entry("frame", start + 2, numbered(2, "platform_notice")),
+        entry("frame", start + 3, numbered(3, "market_lifecycle_v2")),
+        entry("frame", start + 4, numbered(5, "platform_notice"))
+      ])
+      const writer = yield* record(at)
+      yield* stored(writer.journal)
+      assert.deepStrictEqual(yield* spans, [["sequence", -97, 4]])
+      yield* writer.stop
+    }).pipe(Effect.provide(TestDatabase.layer))
+  )
+
   it.live("a lost journal directory is a gap from the last stored sign of life", () =>
     Effect.gen(function* () {
       const first = yield* directory
