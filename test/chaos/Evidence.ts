@@ -69,6 +69,7 @@ const beyond = { segment: Number.POSITIVE_INFINITY, offset: Number.POSITIVE_INFI
 /** Every frame that is in one journal, compressed segments included. */
 const readJournal = Effect.fnUntraced(function* (directory: string) {
   const received = tallies()
+  const snapshots = tallies()
   const repeated = tallies()
   const reader = makeReader(new JournalSegments(directory), () => beyond)
   const heard = new Set<string>()
@@ -82,7 +83,8 @@ const readJournal = Effect.fnUntraced(function* (directory: string) {
       if (kind !== "frame" && kind !== "snapshot") continue
       const said = understand(payload)
       if (said === undefined) continue
-      received[said.channel].add(said.market, said.key)
+      const tally = kind === "snapshot" ? snapshots : received
+      tally[said.channel].add(said.market, said.key)
       if (said.place === undefined) continue
       const place = `${connection}/${said.place}`
       if (heard.has(place)) repeated[said.channel].add(said.market, said.key)
@@ -90,7 +92,7 @@ const readJournal = Effect.fnUntraced(function* (directory: string) {
     }
     at = next
   }
-  return { received, repeated }
+  return { received, snapshots, repeated }
 })
 
 const most = (all: ReadonlyArray<Counts>): Counts => {
@@ -102,6 +104,16 @@ const most = (all: ReadonlyArray<Counts>): Counts => {
       out.set(market, ofMarket)
       for (const [key, count] of keys) ofMarket.set(key, Math.max(count, ofMarket.get(key) ?? 0))
     }
+  return out
+}
+
+const sum = (a: Counts, b: Counts): Counts => {
+  const out = new Map([...a].map(([market, keys]) => [market, new Map(keys)]))
+  for (const [market, keys] of b) {
+    const ofMarket = out.get(market) ?? new Map<string, number>()
+    out.set(market, ofMarket)
+    for (const [key, count] of keys) ofMarket.set(key, (ofMarket.get(key) ?? 0) + count)
+  }
   return out
 }
 
@@ -205,7 +217,14 @@ export const collect = Effect.fnUntraced(function* (
     return {
       sent: only(sent.counts, isWanted),
       dropped: only(dropped.counts, isWanted),
-      received: only(most(read.map(({ received }) => received[channel].counts)), isWanted),
+      // What one process was sent as a snapshot another one may have been sent as a change at the same millisecond.
+      received: only(
+        sum(
+          most(read.map(({ received }) => received[channel].counts)),
+          most(read.map(({ snapshots }) => snapshots[channel].counts))
+        ),
+        isWanted
+      ),
       repeated: only(most(read.map(({ repeated }) => repeated[channel].counts)), isWanted),
       stored: only(stored[channel].counts, isWanted),
       quarantined: quarantined[channel].counts,

@@ -98,7 +98,13 @@ export const perform = Effect.fnUntraced(function* (
       const facts = yield* scenario.act(stage)
       yield* stage.settle
       const evidence = yield* collect(stage.exchange, database.url, stage.journals, scenario.isShared === true)
-      return { facts, verdict: judge(evidence) }
+      const causes = yield* stage.query<{ cause: string; n: number }>(
+        "select cause, count(*)::int as n from capture_gaps group by 1 order by 1"
+      )
+      return {
+        facts: { causes: Object.fromEntries(causes.map(({ cause, n }) => [cause, n])), ...facts },
+        verdict: judge(evidence)
+      }
     })
   )
   const { facts, verdict } = value

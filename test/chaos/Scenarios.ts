@@ -1,4 +1,5 @@
 import type { Scenario } from "./Scenario.ts"
+import { burst } from "./scenarios/Burst.ts"
 import {
   clockJump,
   duplicateFrames,
@@ -9,6 +10,7 @@ import {
 } from "./scenarios/Frames.ts"
 import { killWs, termWs } from "./scenarios/Processes.ts"
 import { fullDisk, postgresDown, restartPostgres } from "./scenarios/Servers.ts"
+import { shardTakeover } from "./scenarios/Takeover.ts"
 
 export const scenarios: ReadonlyArray<Scenario> = [
   killWs,
@@ -21,5 +23,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
   poisonFrames,
   silentFeed,
   fullDisk,
-  clockJump
+  shardTakeover,
+  clockJump,
+  burst
 ]

@@ -185,10 +185,15 @@ export const make = Effect.fnUntraced(function* (home: string, options: StageOpt
       }),
       300
     )
-    for (const ws of [...started]) {
-      const code = yield* ws.end("SIGTERM")
-      if (code !== 0) return yield* Effect.die(new Error(`ws ended with ${code}\n${ws.stderr()}`))
-    }
+    // All at once: one that stays would take the markets of those that leave.
+    yield* Effect.forEach(
+      [...started],
+      (ws) =>
+        Effect.flatMap(ws.end("SIGTERM"), (code) =>
+          code === 0 ? Effect.void : Effect.die(new Error(`ws ended with ${code}\n${ws.stderr()}`))
+        ),
+      { concurrency: "unbounded", discard: true }
+    )
     const code = yield* rest.end("SIGTERM")
     if (code !== 0) return yield* Effect.die(new Error(`rest ended with ${code}\n${rest.stderr()}`))
   })
