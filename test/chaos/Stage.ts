@@ -38,11 +38,14 @@ export interface Ws extends Programs.Running {
   readonly signal: (signal: NodeJS.Signals) => Effect.Effect<void>
   /** A metric's value, all labels summed; nothing when it does not answer. */
   readonly metric: (name: string) => Effect.Effect<number | undefined>
+  /** Cumulative counts of a histogram, by upper bound. */
+  readonly buckets: (name: string) => Effect.Effect<ReadonlyArray<readonly [bound: number, count: number]>>
 }
 
 export interface Stage {
   readonly play: Play
   readonly exchange: Exchange.Exchange
+  readonly rest: Programs.Running
   readonly database: Database
   readonly query: <A extends object>(statement: string) => Effect.Effect<ReadonlyArray<A>>
   /** Where the processes keep their journals. */
@@ -136,6 +139,7 @@ export const make = Effect.fnUntraced(function* (home: string, options: StageOpt
         SERVICE_HEALTH_PORT: String(port),
         ...settings
       })
+      const scrape = Effect.flatMap(http.get(`http://127.0.0.1:${port}/metrics`), ({ text }) => text)
       const ws: Ws = {
         ...running,
         end: (signal) =>
@@ -145,13 +149,22 @@ export const make = Effect.fnUntraced(function* (home: string, options: StageOpt
           }),
         signal: (signal) => Effect.sync(() => process.kill(running.pid, signal)),
         metric: (name) =>
-          http.get(`http://127.0.0.1:${port}/metrics`).pipe(
-            Effect.flatMap(({ text }) => text),
+          scrape.pipe(
             Effect.map((text) => {
               const found = [...text.matchAll(new RegExp(`^kalshi_ingestor_${name}(?:\\{[^}]*\\})? (\\S+)$`, "gm"))]
               return found.length === 0 ? undefined : found.reduce((sum, [, value]) => sum + Number(value), 0)
             }),
             Effect.orElseSucceed(() => undefined)
+          ),
+        buckets: (name) =>
+          scrape.pipe(
+            Effect.map((text) =>
+              [...text.matchAll(new RegExp(`^kalshi_ingestor_${name}_bucket\\{le="([^"]+)"\\} (\\d+)`, "gm"))].map(
+                ([, bound, count]) =>
+                  [bound === "+Inf" ? Number.POSITIVE_INFINITY : Number(bound), Number(count)] as const
+              )
+            ),
+            Effect.orElseSucceed(() => [])
           )
       }
       started.push(ws)
@@ -205,6 +218,7 @@ export const make = Effect.fnUntraced(function* (home: string, options: StageOpt
   const stage: Stage = {
     play,
     exchange,
+    rest,
     database,
     query,
     journals,
