@@ -1,13 +1,12 @@
 import * as fs from "node:fs"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as DurationText from "../../src/local/DurationText.ts"
 import { flatness, type Sample } from "./Flatness.ts"
-import { numberOption, textOption } from "./Options.ts"
+import { numberOption, runMain, textOption } from "./Options.ts"
 import { ownDatabase } from "./Scenario.ts"
 import * as Stage from "./Stage.ts"
 
@@ -35,8 +34,8 @@ const p99 = (before: Buckets, after: Buckets): number => {
 
 const soak = Effect.fnUntraced(function* (seconds: number, args: ReadonlyArray<string>) {
   const play = {
-    seed: numberOption(args, "seed", 1),
-    rate: numberOption(args, "rate", 5_000),
+    seed: yield* numberOption(args, "seed", 1),
+    rate: yield* numberOption(args, "rate", 5_000),
     forSeconds: seconds
   }
   const home = yield* Stage.temporary
@@ -89,12 +88,5 @@ export const main = (args: ReadonlyArray<string>): void => {
     wanted === undefined || Duration.toSeconds(wanted) < 1
       ? Console.error(`--for ${textOption(args, "for")} is no length of time; ${usage}`).pipe(Effect.as(false))
       : soak(Duration.toSeconds(wanted), args).pipe(Effect.provide(NodeHttpClient.layerNodeHttp))
-  program.pipe(
-    Effect.tap((ok) =>
-      Effect.sync(() => {
-        process.exitCode = ok ? 0 : 1
-      })
-    ),
-    NodeRuntime.runMain
-  )
+  runMain(program)
 }
