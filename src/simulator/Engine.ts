@@ -145,7 +145,7 @@ export class Engine {
   }
 
   connect(socket: Duplex, link: Link): Connection {
-    const outbox = new Outbox(
+    const outbox: Outbox = new Outbox(
       socket,
       ({ key, ticker, type }) => {
         count(this.#frames, type)
@@ -155,7 +155,7 @@ export class Engine {
         else if (channel !== undefined) this.#sent.record(channel, ticker, key, this.world.now)
       },
       (entry, waited) => {
-        if (waited || !this.#isHeard(entry)) this.#drop(entry)
+        if (waited || this.#isMissedBy(outbox, entry)) this.#drop(entry)
       }
     )
     const session = new Session(this.world, this.hub, this.#options.strictness, outbox, this.#wallMillis, this.faults)
@@ -301,11 +301,13 @@ export class Engine {
     for (const ledger of [this.#sent, this.#dropped, this.#poisoned]) ledger.close()
   }
 
-  /** Whether a frame that one connection lost goes to another one: then it is not missing. */
-  #isHeard({ ticker = "", type }: Entry): boolean {
-    const { hub } = this
-    const heard = (subscriptions: Iterable<Subscription>) => [...subscriptions].some(({ outbox }) => !outbox.muted)
-    return heard(hub.namedOf(type, ticker) ?? []) || heard(hub.everythingOf(type))
+  /** Whether a frame is missing because this connection is gone: no other one hears it, and none that is gone was the last to. */
+  #isMissedBy(outbox: Outbox, { ticker = "", type }: Entry): boolean {
+    const wanting: ReadonlyArray<Subscription> = [
+      ...this.hub.everythingOf(type),
+      ...(this.hub.namedOf(type, ticker) ?? [])
+    ]
+    return wanting.every((other) => other.outbox.muted) && wanting.at(-1)?.outbox === outbox
   }
 
   #drop({ key, ticker, type }: Entry) {
