@@ -63,14 +63,16 @@ const feedOf = (channel: Channel) => (channel === "lifecycle" ? "market_lifecycl
 /** The lifecycle of all markets is recorded by whoever has this slot. */
 const lifecycleSlot = 0
 
-const covers = (gap: Gap, channel: Channel, market: string, atMillis: number, slotOf: Evidence["slotOf"]): boolean => {
+const concerns = (gap: Gap, channel: Channel, market: string, slotOf: Evidence["slotOf"]): boolean => {
   if (gap.feed !== "all" && gap.feed !== feedOf(channel)) return false
-  if (atMillis < gap.fromMillis || (gap.toMillis !== undefined && atMillis > gap.toMillis)) return false
   if (gap.market !== undefined) return gap.market === market
   if (gap.slots === undefined) return true
   const slot = channel === "lifecycle" ? lifecycleSlot : slotOf(gap.shard, market)
   return slot !== undefined && gap.slots.includes(slot)
 }
+
+const isAt = ({ fromMillis, toMillis }: Gap, atMillis: number): boolean =>
+  atMillis >= fromMillis && (toMillis === undefined || atMillis <= toMillis)
 
 const none: ReadonlyMap<string, number> = new Map()
 const mostExamples = 5
@@ -117,8 +119,12 @@ export const judge = ({ channels: testimonies, gaps, isShared, slotOf }: Evidenc
         const absent = due - kept - aside
         if (absent <= 0) continue
         const atMillis = times.get(`${market}\t${key}`) ?? Number(key)
-        if (gaps.some((gap) => covers(gap, channel, market, atMillis, slotOf))) sum.missing += absent
-        else sum.unexplained += note("unexplained", absent)
+        const concerned = gaps.filter((gap) => concerns(gap, channel, market, slotOf))
+        if (concerned.some((gap) => isAt(gap, atMillis))) sum.missing += absent
+        else {
+          const spans = concerned.map(({ fromMillis, toMillis }) => `${fromMillis}–${toMillis ?? ""}`).join(", ")
+          sum.unexplained += note(`unexplained at ${atMillis} (its gaps: ${spans})`, absent)
+        }
       }
     }
   }
