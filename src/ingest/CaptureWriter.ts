@@ -11,6 +11,7 @@ import { isSqlError } from "effect/sql/SqlError"
 import { Drift } from "../kalshi/Drift.ts"
 import { decodeFrame } from "../kalshi/SocketWire.ts"
 import { normalize } from "../market/StrikePeriod.ts"
+import type { Tick } from "../market/Tick.ts"
 import { fromMillis } from "../market/Timestamp.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import { Health } from "../runtime/Health.ts"
@@ -20,6 +21,7 @@ import { ActiveMarkets } from "../store/ActiveMarkets.ts"
 import { CaptureLedger } from "../store/CaptureLedger.ts"
 import { Catalog } from "../store/Catalog.ts"
 import { isData, sqlState } from "../store/SqlState.ts"
+import { transaction } from "../store/Transaction.ts"
 import type { GapChange, Reading } from "./CaptureBatch.ts"
 import { CaptureProgress } from "./CaptureProgress.ts"
 import * as CaptureStep from "./CaptureStep.ts"
@@ -124,7 +126,7 @@ export const CaptureWriter = Layer.effectDiscard(
       unnotified: 0
     }
     const reading: Reading = {
-      decode: (raw, receivedMillis) => decodeFrame(raw, receivedMillis, drift.unknown),
+      decode: decodeFrame,
       fromWall: time.fromWall,
       isRepeat: () => false,
       takenOver: new Map(),
@@ -157,23 +159,28 @@ export const CaptureWriter = Layer.effectDiscard(
       return { position, state }
     })
 
-    /** Reads records for the first time: what is left out as a repeat now is left out whenever they are read again. */
+    /**
+     * Reads records for the first time: what is left out as a repeat now is left out whenever they are read again, and what is
+     * unknown in them is counted now and not then.
+     */
     const readFirst = (
       records: ReadonlyArray<JournalRecord>,
       from: JournalPosition,
       before: FeedState
     ): CaptureStep.CaptureStep => {
-      if (dedupe === undefined) return CaptureStep.read(records, from, before, reading)
-      const repeats = new Set<JournalRecord>()
       const first: Reading = {
         ...reading,
-        isRepeat: (record, tick) => {
-          const repeat = dedupe.isRepeat(tick)
-          if (repeat) repeats.add(record)
-          return repeat
-        }
+        decode: (raw, receivedMillis) => decodeFrame(raw, receivedMillis, drift.unknown)
       }
-      return CaptureStep.read(records, from, before, first, { ...reading, isRepeat: (record) => repeats.has(record) })
+      if (dedupe === undefined) return CaptureStep.read(records, from, before, first, reading)
+      const repeats = new Set<JournalRecord>()
+      const isRepeat = (record: JournalRecord, tick: Tick) => {
+        const repeat = dedupe.isRepeat(tick)
+        if (repeat) repeats.add(record)
+        return repeat
+      }
+      const again: Reading = { ...reading, isRepeat: (record) => repeats.has(record) }
+      return CaptureStep.read(records, from, before, { ...first, isRepeat }, again)
     }
 
     const change = (gap: GapChange) => {
@@ -191,7 +198,7 @@ export const CaptureWriter = Layer.effectDiscard(
     }
 
     const write = Effect.fnUntraced(function* (
-      { after, batch, before, from, to }: CaptureStep.CaptureStep,
+      { after, again, batch, before, from, to }: CaptureStep.CaptureStep,
       attempt: number,
       lostBefore: ReadonlyMap<number, number>
     ) {
@@ -219,6 +226,7 @@ export const CaptureWriter = Layer.effectDiscard(
         if ([...moved.lostSlots.keys()].some((slot) => !lostBefore.has(slot)))
           return yield* new SlotsTaken({ lost: moved.lostSlots })
         yield* store.insert(journal.id, batch, lifecycle)
+        if (again.takenOver.size > 0) yield* store.collapse(again.takenOver)
         yield* catalog.saveEvents(lifecycle.events)
         const changed = yield* catalog.saveMarkets(lifecycle.markets, fromMillis(now))
         if (changed > 0) {
@@ -228,7 +236,7 @@ export const CaptureWriter = Layer.effectDiscard(
         yield* Effect.forEach(batch.gaps, change, { discard: true })
         if (notify)
           yield* sql`select pg_notify('ticks_stored', ${JSON.stringify({ ticks: progress.unnotified + rows })})`
-      }).pipe(sql.withTransaction)
+      }).pipe(transaction(sql))
       yield* lifecycle.settle
       progress.unnotified = notify ? 0 : progress.unnotified + rows
       if (notify) progress.notifiedAt = now
@@ -264,9 +272,10 @@ export const CaptureWriter = Layer.effectDiscard(
           return since === undefined ? [] : [[ticker, since] as const]
         })
       )
-      const again = CaptureStep.readAgain(step, { ...step.again, takenOver })
-      const millis = Math.min(again.after.lastAliveMillis ?? 0, ...lost.values())
-      again.batch.gaps.push({ _tag: "AliveUntil", millis, slots: [...lost.keys()] })
+      const takenOverMillis = Math.min(...lost.values())
+      const again = CaptureStep.readAgain(step, { ...step.again, takenOver, takenOverMillis })
+      const millis = again.batch.aliveUntil
+      if (millis !== undefined) again.batch.gaps.push({ _tag: "AliveUntil", millis, slots: [...lost.keys()] })
       yield* Effect.logWarning("another process records markets of this journal by now", {
         slots: [...lost.keys()].join(" ")
       })
