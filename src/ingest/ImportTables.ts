@@ -2,14 +2,13 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { SqlError } from "effect/sql/SqlError"
+import { ImportedCatalog, type ImportedEvent, type ImportedMarket } from "../store/ImportedCatalog.ts"
 import {
   type ImportedCandle,
-  type ImportedEvent,
+  ImportedHistory,
   type ImportedLifecycle,
-  type ImportedMarket,
-  ImportedRows,
   type ImportedTick
-} from "../store/ImportedRows.ts"
+} from "../store/ImportedHistory.ts"
 import { type Fault, type FaultKind, faultKinds } from "../store/ImportFaults.ts"
 import { ImportLedger, type ImportRun } from "../store/ImportLedger.ts"
 import { OriginalDatabase, type Position } from "../store/OriginalDatabase.ts"
@@ -80,7 +79,8 @@ export class ImportTables extends Context.Service<
     Effect.gen(function* () {
       const source = yield* OriginalDatabase
       const ledger = yield* ImportLedger
-      const target = yield* ImportedRows
+      const catalog = yield* ImportedCatalog
+      const history = yield* ImportedHistory
 
       const upsert = Effect.fnUntraced(function* <From, Row>(
         kept: ReadonlyArray<Kept<From, Row>>,
@@ -121,7 +121,7 @@ export class ImportTables extends Context.Service<
           micros: () => undefined,
           judge: judgeEvent,
           prepare: () => Effect.void,
-          store: (_, kept) => upsert(kept, target.events),
+          store: (_, kept) => upsert(kept, catalog.events),
           judgedAnew: faultKinds
         },
         markets: {
@@ -132,7 +132,7 @@ export class ImportTables extends Context.Service<
           micros: () => undefined,
           judge: judgeMarket,
           prepare: () => Effect.void,
-          store: (_, kept) => upsert(kept, target.markets),
+          store: (_, kept) => upsert(kept, catalog.markets),
           judgedAnew: faultKinds
         },
         ticks: {
@@ -143,11 +143,11 @@ export class ImportTables extends Context.Service<
           micros: (row) => row.micros,
           judge: judgeTick,
           prepare: (kept) =>
-            target.prepare({
+            history.prepare({
               tickers: kept.map(({ row }) => row.ticker),
               tickMicros: kept.map(({ row }) => row.micros)
             }),
-          store: (run, kept) => append(run, "market_ticks", kept, target.ticksHere, target.insertTicks),
+          store: (run, kept) => append(run, "market_ticks", kept, history.ticksHere, history.insertTicks),
           judgedAnew: []
         },
         lifecycle: {
@@ -158,7 +158,7 @@ export class ImportTables extends Context.Service<
           micros: (row) => row.micros,
           judge: judgeLifecycle,
           prepare: () => Effect.void,
-          store: (run, kept) => append(run, "lifecycle_events", kept, target.lifecycleHere, target.insertLifecycle),
+          store: (run, kept) => append(run, "lifecycle_events", kept, history.lifecycleHere, history.insertLifecycle),
           judgedAnew: ["repeated"]
         },
         candles: {
@@ -168,9 +168,9 @@ export class ImportTables extends Context.Service<
           ticker: (from) => from.market_ticker,
           micros: (row) => row.endMicros,
           judge: judgeCandle,
-          prepare: (kept) => target.prepare({ candleMicros: kept.map(({ row }) => row.endMicros) }),
+          prepare: (kept) => history.prepare({ candleMicros: kept.map(({ row }) => row.endMicros) }),
           store: Effect.fnUntraced(function* (_, kept) {
-            const fresh = yield* target.insertCandles(kept.map(({ row }) => row))
+            const fresh = yield* history.insertCandles(kept.map(({ row }) => row))
             return {
               imported: fresh.size,
               already: kept.length - fresh.size,

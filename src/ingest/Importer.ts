@@ -5,7 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { ImportedRows } from "../store/ImportedRows.ts"
+import { ImportedCatalog } from "../store/ImportedCatalog.ts"
 import { ImportLedger, type ImportRun, noProgress, type Outcome, type Progress } from "../store/ImportLedger.ts"
 import { OriginalDatabase, type Position } from "../store/OriginalDatabase.ts"
 import { leftTables, type OriginalTable, originalTables, predictionTables } from "../store/OriginalRows.ts"
@@ -64,7 +64,7 @@ export class Importer extends Context.Service<
     Effect.gen(function* () {
       const source = yield* OriginalDatabase
       const ledger = yield* ImportLedger
-      const target = yield* ImportedRows
+      const catalog = yield* ImportedCatalog
       const sql = yield* SqlClient.SqlClient
 
       const read = <From extends Keyed, Row>(
@@ -158,8 +158,8 @@ export class Importer extends Context.Service<
             return { predictions, progress }
           })
         )
-        const completedMarkets = yield* target.completeMarkets
-        yield* target.settleFaults
+        const completedMarkets = yield* catalog.completeMarkets
+        yield* catalog.settleFaults
         const faults = yield* ledger.faults(current)
         const reports = progress.map(([name, done]): readonly [string, TableReport] => {
           const own = faults.filter(({ table }) => table === name)

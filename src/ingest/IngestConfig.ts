@@ -176,3 +176,10 @@ export const capture = {
   ),
   writerBatch: Setting.int("WS_DB_BATCH_SIZE", "most frames stored by one transaction", 5000, { min: 1, max: 100_000 })
 }
+
+export const importer = {
+  from: Setting.secret(
+    "IMPORT_FROM",
+    "the Python original's database for `migrator import`, postgres://user:password@host:5432/database; as --from it would be seen by everyone on the machine"
+  )
+}

@@ -1,5 +1,5 @@
 import type { Decimal } from "../market/Decimal.ts"
-import type { ImportedCandle } from "../store/ImportedRows.ts"
+import type { ImportedCandle } from "../store/ImportedHistory.ts"
 import type { Fault } from "../store/ImportFaults.ts"
 import type { OriginalCandle, SaidPrices } from "../store/OriginalRows.ts"
 import * as Money from "./OriginalMoney.ts"

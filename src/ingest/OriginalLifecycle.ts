@@ -1,6 +1,6 @@
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import type { ImportedLifecycle } from "../store/ImportedRows.ts"
+import type { ImportedLifecycle } from "../store/ImportedHistory.ts"
 import type { Fault } from "../store/ImportFaults.ts"
 import type { OriginalLifecycle } from "../store/OriginalRows.ts"
 import { isPossible, type Judged } from "./OriginalTicks.ts"

@@ -1,7 +1,7 @@
 import type { Decimal } from "../market/Decimal.ts"
 import * as DecimalOps from "../market/Decimal.ts"
 import { impliedYesMid } from "../market/Tick.ts"
-import type { ImportedTick } from "../store/ImportedRows.ts"
+import type { ImportedTick } from "../store/ImportedHistory.ts"
 import type { Fault } from "../store/ImportFaults.ts"
 import type { OriginalTick } from "../store/OriginalRows.ts"
 import * as Money from "./OriginalMoney.ts"

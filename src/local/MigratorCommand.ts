@@ -13,10 +13,12 @@ import * as Ref from "effect/Ref"
 import * as SqlClient from "effect/sql/SqlClient"
 import { Importer, type ImportReport } from "../ingest/Importer.ts"
 import { ImportTables } from "../ingest/ImportTables.ts"
+import * as IngestConfig from "../ingest/IngestConfig.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { SettingError } from "../runtime/SettingError.ts"
-import { Database } from "../store/Database.ts"
-import { ImportedRows } from "../store/ImportedRows.ts"
+import { Database, databaseSettings } from "../store/Database.ts"
+import { ImportedCatalog } from "../store/ImportedCatalog.ts"
+import { ImportedHistory } from "../store/ImportedHistory.ts"
 import { ImportLedger } from "../store/ImportLedger.ts"
 import { MarketKeys } from "../store/MarketKeys.ts"
 import { Migrations } from "../store/Migrations.ts"
@@ -25,13 +27,6 @@ import type { OriginalTable } from "../store/OriginalRows.ts"
 import { Partitions } from "../store/Partitions.ts"
 import { sqlProblem } from "../store/SqlProblem.ts"
 import * as ImportText from "./ImportText.ts"
-
-export const importSettings = {
-  from: Setting.secret(
-    "IMPORT_FROM",
-    "The Python original's database, for `migrator import` without --from: postgres://user:password@host:5432/database. A command line is seen by everyone on the machine."
-  )
-}
 
 const target = Database.layerEmbeddedOrUrl({ applicationName: "migrator" })
 
@@ -83,7 +78,8 @@ const importInto = Effect.fn("migrator.import")(function* (batchRows: number) {
         Layer.provide(ImportTables.layer),
         Layer.provide([
           ImportLedger.layer,
-          ImportedRows.layer.pipe(Layer.provide([MarketKeys.layer, Partitions.layer]))
+          ImportedCatalog.layer,
+          ImportedHistory.layer.pipe(Layer.provide([MarketKeys.layer, Partitions.layer]))
         ])
       )
     )
@@ -120,12 +116,22 @@ const importCommand = Command.make(
         problem: `${batch} is not 1 to 100000`,
         fix: "leave it out"
       })
+    const { pool } = yield* Setting.read({ pool: databaseSettings.pool })
+    if (pool < 2)
+      return yield* new SettingError({
+        setting: "PG_POOL",
+        problem: "1 is too few for an import",
+        fix: "set PG_POOL=2 or more"
+      })
     const source = Option.isSome(from)
       ? { setting: "--from", url: Redacted.make(from.value) }
       : {
           setting: "IMPORT_FROM",
           url: (yield* Setting.read({
-            from: Setting.required(importSettings.from, "give --from postgres://user:password@host:5432/database")
+            from: Setting.required(
+              IngestConfig.importer.from,
+              "give --from postgres://user:password@host:5432/database"
+            )
           })).from
         }
     const report = yield* importInto(batch).pipe(

@@ -23,4 +23,5 @@ const common: Group = {
 /** Which settings each program reads. */
 export const rest: Group = { ...common, ...kalshi, ...IngestConfig.discovery, ...IngestConfig.tradeReconcile }
 export const ws: Group = { ...common, ...kalshi, ...IngestConfig.capture }
+export const migrator: Group = IngestConfig.importer
 export const portal: Group = { ...common, ...portalSettings }

@@ -2,10 +2,11 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { fromMillis } from "../market/Timestamp.ts"
+import { fromMicros } from "../market/Timestamp.ts"
 import { type FaultKind, isToldByRow, type RowFault } from "./ImportFaults.ts"
 import type { Position } from "./OriginalDatabase.ts"
 import type { OriginalTable } from "./OriginalRows.ts"
@@ -84,11 +85,14 @@ export class ImportLedger extends Context.Service<
 
       const alone = Effect.gen(function* () {
         const connection = yield* sql.reserve
-        const rows = yield* connection.executeValuesUnprepared(
-          "select pg_try_advisory_lock(hashtext('kalshi-ingestor import'))",
-          []
-        )
-        if (rows[0]?.[0] !== true) return false
+        // The server may take a moment to notice that a process that held it is gone.
+        const held = yield* connection
+          .executeValuesUnprepared("select pg_try_advisory_lock(hashtext('kalshi-ingestor import'))", [])
+          .pipe(
+            Effect.map((rows) => rows[0]?.[0] === true),
+            Effect.repeat({ until: (locked) => locked, schedule: Schedule.spaced("250 millis"), times: 5 })
+          )
+        if (!held) return false
         yield* Effect.addFinalizer(() =>
           Effect.ignore(connection.executeRaw("select pg_advisory_unlock(hashtext('kalshi-ingestor import'))", []))
         )
@@ -256,15 +260,11 @@ interface Gathered {
   readonly detail: unknown
 }
 
-/** Microseconds since 1970 as RFC 3339 text. */
-const instantOf = (micros: number): string =>
-  `${fromMillis(Math.floor(micros / 1000)).slice(0, -1)}${String(micros % 1000).padStart(3, "0")}Z`
-
 /** One entry for each kind, market and day, or for each row where rows are told one by one. */
 const gathered = (faults: ReadonlyArray<RowFault>): ReadonlyArray<Gathered> => {
   const found = new Map<string, Gathered>()
   for (const fault of faults) {
-    const at = fault.micros === undefined ? undefined : instantOf(fault.micros)
+    const at = fault.micros === undefined ? undefined : fromMicros(fault.micros)
     const rowKey = isToldByRow(fault) ? fault.key : undefined
     const day = at?.slice(0, 10)
     const key = JSON.stringify([fault.kind, fault.repaired, fault.ticker, day, rowKey])

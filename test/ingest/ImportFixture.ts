@@ -5,7 +5,8 @@ import type * as SqlClient from "effect/sql/SqlClient"
 import type { ImportOptions } from "../../src/ingest/Importer.ts"
 import { Importer } from "../../src/ingest/Importer.ts"
 import { ImportTables } from "../../src/ingest/ImportTables.ts"
-import { ImportedRows } from "../../src/store/ImportedRows.ts"
+import { ImportedCatalog } from "../../src/store/ImportedCatalog.ts"
+import { ImportedHistory } from "../../src/store/ImportedHistory.ts"
 import { ImportLedger } from "../../src/store/ImportLedger.ts"
 import { MarketKeys } from "../../src/store/MarketKeys.ts"
 import { OriginalDatabase } from "../../src/store/OriginalDatabase.ts"
@@ -26,7 +27,8 @@ export const importOnce = (options: Partial<ImportOptions> = {}) =>
             Layer.provide(ImportTables.layer),
             Layer.provide([
               ImportLedger.layer,
-              ImportedRows.layer.pipe(Layer.provide([MarketKeys.layer, Partitions.layer])),
+              ImportedCatalog.layer,
+              ImportedHistory.layer.pipe(Layer.provide([MarketKeys.layer, Partitions.layer])),
               OriginalDatabase.layer({ url, setting: "--from" })
             ])
           )
