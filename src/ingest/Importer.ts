@@ -1,6 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
@@ -77,10 +78,15 @@ export class Importer extends Context.Service<
           const whole = yield* source.tally(name, undefined)
           let progress = yield* resumePoint(run, name)
           if (progress.position === undefined) yield* ledger.forgetFaults(run, name, table.judgedAnew)
+          // The source reads the next page while this one is stored.
+          const page = (after: Position | undefined) =>
+            Effect.forkChild(table.page(after, Math.min(batchRows, table.batchRows)), { startImmediately: true })
+          let next = yield* page(progress.position)
           for (;;) {
-            const rows = yield* table.page(progress.position, Math.min(batchRows, table.batchRows))
+            const rows = yield* Fiber.join(next)
             const last = rows.at(-1)
             if (last === undefined) break
+            next = yield* page(table.position(last))
             const judged = sorted(rows, table, yield* Clock.currentTimeMillis)
             yield* table.prepare(judged.kept)
             progress = yield* storeBatch(run, name, table, judged, after(progress, rows, table.position(last)))

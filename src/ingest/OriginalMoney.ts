@@ -2,10 +2,6 @@ import type { Decimal } from "../market/Decimal.ts"
 import * as DecimalOps from "../market/Decimal.ts"
 import type { Fault } from "../store/ImportFaults.ts"
 
-const zero = "0" as Decimal
-const one = "1" as Decimal
-const hundred = "100" as Decimal
-
 /** Exact text of a number, when it is one that fits. */
 export const decimalOf = (text: string | null): Decimal | undefined => {
   if (text === null) return undefined
@@ -13,8 +9,8 @@ export const decimalOf = (text: string | null): Decimal | undefined => {
   return DecimalOps.isDecimal(plain) ? plain : undefined
 }
 
-const isWithin = (value: Decimal, lowest: Decimal, highest: Decimal): boolean =>
-  DecimalOps.compare(value, lowest) >= 0 && DecimalOps.compare(value, highest) <= 0
+// Twelve decimals are told apart as binary numbers, too, as far as 0, 1 and 100 are concerned; no value passes through one.
+const isUpToHundred = (value: Decimal): boolean => Number(value) >= 0 && Number(value) <= 100
 
 /** Cents as dollars, exactly: "47" is "0.47", "0.5" is "0.005". */
 export const dollarsOfCents = (cents: Decimal): Decimal | undefined => {
@@ -41,10 +37,10 @@ export const price = (dollars: string | null, cents: string | null): Money => {
   const inDollars = decimalOf(dollars)
   const inCents = decimalOf(cents)
   if (inDollars === undefined) return inCents === undefined ? unreadable(dollars ?? cents) : ofCents(inCents, cents!)
-  if (!isWithin(inDollars, zero, hundred)) return impossible(dollars!)
-  if (DecimalOps.compare(inDollars, one) > 0) return found(dollarsOfCents(inDollars))
-  if (DecimalOps.compare(inDollars, one) < 0) return found(inDollars)
-  if (inCents !== undefined && DecimalOps.compare(inCents, one) === 0 && !cents!.includes("."))
+  if (!isUpToHundred(inDollars)) return impossible(dollars!)
+  if (Number(inDollars) > 1) return found(dollarsOfCents(inDollars))
+  if (Number(inDollars) < 1) return found(inDollars)
+  if (inCents !== undefined && Number(inCents) === 1 && !cents!.includes("."))
     return { value: "0.01" as Decimal, fault: { kind: "unit_guess", repaired: true } }
   if (inCents !== undefined || inDollars.includes(".")) return found(inDollars)
   return { value: inDollars, fault: { kind: "unit_guess", repaired: false, detail: { said: dollars } } }
@@ -52,8 +48,8 @@ export const price = (dollars: string | null, cents: string | null): Money => {
 
 /** What stands in a field of cents is cents, unless it has a point and is no more than 1. */
 const ofCents = (cents: Decimal, said: string): Money => {
-  if (!isWithin(cents, zero, hundred)) return impossible(said)
-  return said.includes(".") && DecimalOps.compare(cents, one) <= 0 ? found(cents) : found(dollarsOfCents(cents))
+  if (!isUpToHundred(cents)) return impossible(said)
+  return said.includes(".") && Number(cents) <= 1 ? found(cents) : found(dollarsOfCents(cents))
 }
 
 /**
@@ -63,10 +59,7 @@ const ofCents = (cents: Decimal, said: string): Money => {
 export const storedPrice = (dollars: string | null, cents: number | null): Money => {
   const stored = price(dollars, cents === null ? null : String(cents))
   const doubtful =
-    cents === null &&
-    stored.fault === undefined &&
-    stored.value !== undefined &&
-    DecimalOps.compare(stored.value, one) === 0
+    cents === null && stored.fault === undefined && stored.value !== undefined && Number(stored.value) === 1
   return doubtful
     ? { value: stored.value, fault: { kind: "unit_guess", repaired: false, detail: { stored: dollars } } }
     : stored
@@ -89,4 +82,4 @@ export const count = (...said: ReadonlyArray<string | null>): Money => {
   return text === undefined || text === null ? nothing : impossible(text)
 }
 
-export const isZero = (value: Decimal): boolean => DecimalOps.compare(value, zero) === 0
+export const isZero = (value: Decimal): boolean => Number(value) === 0

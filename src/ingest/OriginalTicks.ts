@@ -1,6 +1,5 @@
 import type { Decimal } from "../market/Decimal.ts"
 import * as DecimalOps from "../market/Decimal.ts"
-import { impliedYesMid } from "../market/Tick.ts"
 import type { ImportedTick } from "../store/ImportedHistory.ts"
 import type { Fault } from "../store/ImportFaults.ts"
 import type { OriginalTick } from "../store/OriginalRows.ts"
@@ -98,9 +97,9 @@ const faultsOfQuote = (row: OriginalTick, { price, yesAsk, yesBid }: Quote): Rea
     faults.push({ kind: "cents_missing", repaired: true })
   if (isKept(row) && row.price_dollars !== null && price.value === undefined && price.fault === undefined)
     faults.push({ kind: "price_from_quote", repaired: true })
-  const mid = impliedYesMid(yesBid.value, yesAsk.value)
-  if (row.implied_yes_mid === null && mid !== undefined) faults.push({ kind: "mid_missing", repaired: true })
-  if (row.implied_yes_mid !== null && mid === undefined) faults.push({ kind: "mid_of_one_side", repaired: true })
+  const twoSided = Number(yesBid.value ?? 0) > 0 && Number(yesAsk.value ?? 1) < 1
+  if (row.implied_yes_mid === null && twoSided) faults.push({ kind: "mid_missing", repaired: true })
+  if (row.implied_yes_mid !== null && !twoSided) faults.push({ kind: "mid_of_one_side", repaired: true })
   return faults
 }
 

@@ -249,45 +249,43 @@ export class ImportLedger extends Context.Service<
 }
 
 interface Gathered {
-  readonly kind: string
-  readonly repaired: boolean
-  readonly ticker: string | undefined
-  readonly day: string | undefined
-  readonly row_key: string | undefined
+  readonly fault: RowFault
+  readonly day: number | undefined
+  readonly byRow: boolean
   rows: number
-  first_ts: string | undefined
-  last_ts: string | undefined
-  readonly detail: unknown
+  first: number | undefined
+  last: number | undefined
 }
 
+const dayMicros = 86_400_000_000
+
 /** One entry for each kind, market and day, or for each row where rows are told one by one. */
-const gathered = (faults: ReadonlyArray<RowFault>): ReadonlyArray<Gathered> => {
+const gathered = (faults: ReadonlyArray<RowFault>) => {
   const found = new Map<string, Gathered>()
   for (const fault of faults) {
-    const at = fault.micros === undefined ? undefined : fromMicros(fault.micros)
-    const rowKey = isToldByRow(fault) ? fault.key : undefined
-    const day = at?.slice(0, 10)
-    const key = JSON.stringify([fault.kind, fault.repaired, fault.ticker, day, rowKey])
+    const { micros } = fault
+    const byRow = isToldByRow(fault)
+    const day = micros === undefined ? undefined : Math.floor(micros / dayMicros)
+    const key = `${fault.kind} ${fault.repaired} ${day} ${byRow ? fault.key : ""} ${fault.ticker}`
     const same = found.get(key)
-    if (same === undefined)
-      found.set(key, {
-        kind: fault.kind,
-        repaired: fault.repaired,
-        ticker: fault.ticker,
-        day,
-        row_key: rowKey,
-        rows: 1,
-        first_ts: at,
-        last_ts: at,
-        detail: rowKey === undefined ? undefined : fault.detail
-      })
-    else if (rowKey === undefined) {
+    if (same === undefined) found.set(key, { fault, day, byRow, rows: 1, first: micros, last: micros })
+    else if (!byRow) {
       same.rows += 1
-      if (at !== undefined) {
-        if (same.first_ts === undefined || at < same.first_ts) same.first_ts = at
-        if (same.last_ts === undefined || at > same.last_ts) same.last_ts = at
-      }
+      if (micros === undefined) continue
+      if (same.first === undefined || micros < same.first) same.first = micros
+      if (same.last === undefined || micros > same.last) same.last = micros
     }
   }
-  return [...found.values()]
+  const text = (micros: number | undefined) => (micros === undefined ? undefined : fromMicros(micros))
+  return Array.from(found.values(), ({ byRow, day, fault, first, last, rows }) => ({
+    kind: fault.kind,
+    repaired: fault.repaired,
+    ticker: fault.ticker,
+    day: day === undefined ? undefined : fromMicros(day * dayMicros).slice(0, 10),
+    row_key: byRow ? fault.key : undefined,
+    rows,
+    first_ts: text(first),
+    last_ts: text(last),
+    detail: byRow ? fault.detail : undefined
+  }))
 }

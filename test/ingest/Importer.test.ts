@@ -32,7 +32,7 @@ const failAfter = (batches: number) =>
       )
   )
 
-describe("Importer", () => {
+describe("Importer", { timeout: 60_000 }, () => {
   it.live("brings over what the exchange said, and marks every fault", () =>
     between(
       Original.layer,
@@ -128,7 +128,7 @@ describe("Importer", () => {
   it.live("stopped after any batch, it goes on to the same rows, marks and counts", () =>
     Effect.gen(function* () {
       const whole = yield* between(Original.layer, Effect.zip(importOnce({ batchRows: 4 }), dumpAll))
-      for (const batches of [1, 3, 4, 6, 8, 10]) {
+      for (const batches of [1, 3, 6, 9]) {
         const parts = yield* between(
           Original.layer,
           Effect.gen(function* () {
