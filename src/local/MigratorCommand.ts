@@ -137,7 +137,12 @@ const importCommand = Command.make(
     const report = yield* importInto(batch).pipe(
       Effect.provide(target.pipe(Layer.provideMerge(OriginalDatabase.layer(source)))),
       Effect.catchTag("ImportBusy", ({ message }) => Effect.fail(stopped(message, "wait until it has ended"))),
-      Effect.catchTag("SqlError", (error) => Effect.fail(stopped(`it was stopped (${sqlProblem(error)})`, again)))
+      Effect.catchTag("SqlError", (error) => Effect.fail(stopped(`it was stopped (${sqlProblem(error)})`, again))),
+      // A stop signal is no success here: not all of the source was brought over.
+      Effect.onInterrupt(() => {
+        const told = stopped("it was told to stop", again)
+        return Effect.andThen(Console.error(told.message), Effect.die(told))
+      })
     )
     yield* print(report, json)
   })

@@ -50,46 +50,54 @@ describe("migrator import", { timeout: 60_000 }, () => {
     )
   )
 
-  it.live("killed in the middle of a transaction, it goes on to what an uninterrupted import gives", () =>
-    Effect.gen(function* () {
-      const whole = yield* between(Original.layer, Effect.zip(importOnce({ batchRows: 5 }), dumpAll))
-      yield* between(
-        Original.layer,
-        Effect.gen(function* () {
-          const { from, to } = yield* urls
-          const sql = yield* PgClient.PgClient
-          yield* sql`
+  it.live.each(["SIGKILL", "SIGTERM"] as const)(
+    "after %s in the middle of a transaction it goes on to what an uninterrupted import gives",
+    (signal) =>
+      Effect.gen(function* () {
+        const whole = yield* between(Original.layer, Effect.zip(importOnce({ batchRows: 5 }), dumpAll))
+        yield* between(
+          Original.layer,
+          Effect.gen(function* () {
+            const { from, to } = yield* urls
+            const sql = yield* PgClient.PgClient
+            yield* sql`
             create function wait_at_ten() returns trigger language plpgsql as $$
             begin
               if new.source_table = 'market_ticks' and new.rows_read = 10 then perform pg_advisory_xact_lock(77); end if;
               return new;
             end $$`
-          yield* sql`create trigger wait_at_ten after insert or update on import_progress for each row execute function wait_at_ten()`
-          const waiting = sql<{ waiting: boolean }>`
+            yield* sql`create trigger wait_at_ten after insert or update on import_progress for each row execute function wait_at_ten()`
+            const waiting = sql<{ waiting: boolean }>`
             select exists (select from pg_locks where locktype = 'advisory' and objid = 77 and not granted
               and database = (select oid from pg_database where datname = current_database())) as waiting`
-          yield* Effect.gen(function* () {
-            yield* sql`select pg_advisory_xact_lock(77)`
-            const program = yield* Programs.running("migrator", { DATABASE_URL: to, IMPORT_FROM: from }, [
-              "import",
-              "--batch=5"
-            ])
-            yield* waiting.pipe(
-              Effect.repeat({ schedule: Schedule.spaced("50 millis"), until: (rows) => rows[0]!.waiting }),
-              Effect.timeout("15 seconds")
-            )
-            yield* program.end("SIGKILL")
-          }).pipe(Effect.scoped, sql.withTransaction)
-          yield* sql`drop trigger wait_at_ten on import_progress`
-          const ended = yield* migrator(to, ["import", "--batch=5", "--json"], { IMPORT_FROM: from })
-          assert.strictEqual(ended.code, 0, ended.stderr)
-          const report = JSON.parse(ended.stdout.trimEnd().split("\n").at(-1)!)
-          assert.isTrue(report.resumed)
-          assert.deepStrictEqual(report.tables, whole[0].tables)
-          assert.deepStrictEqual(yield* dumpAll, whole[1])
-        })
-      )
-    })
+            yield* Effect.gen(function* () {
+              yield* sql`select pg_advisory_xact_lock(77)`
+              const program = yield* Programs.running("migrator", { DATABASE_URL: to, IMPORT_FROM: from }, [
+                "import",
+                "--batch=5"
+              ])
+              yield* waiting.pipe(
+                Effect.repeat({ schedule: Schedule.spaced("50 millis"), until: (rows) => rows[0]!.waiting }),
+                Effect.timeout("15 seconds")
+              )
+              const code = yield* program.end(signal)
+              assert.strictEqual(code, signal === "SIGKILL" ? null : 1)
+              if (signal === "SIGTERM")
+                assert.match(
+                  program.stderr(),
+                  /^import: it was told to stop; run it again: it goes on where it stopped$/m
+                )
+            }).pipe(Effect.scoped, sql.withTransaction)
+            yield* sql`drop trigger wait_at_ten on import_progress`
+            const ended = yield* migrator(to, ["import", "--batch=5", "--json"], { IMPORT_FROM: from })
+            assert.strictEqual(ended.code, 0, ended.stderr)
+            const report = JSON.parse(ended.stdout.trimEnd().split("\n").at(-1)!)
+            assert.isTrue(report.resumed)
+            assert.deepStrictEqual(report.tables, whole[0].tables)
+            assert.deepStrictEqual(yield* dumpAll, whole[1])
+          })
+        )
+      })
   )
 
   it.live("a mistake is one line", () =>
