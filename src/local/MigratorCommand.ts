@@ -1,8 +1,6 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
-import * as CliError from "effect/cli/CliError"
-import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
@@ -14,6 +12,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import { Importer, type ImportReport } from "../ingest/Importer.ts"
 import { ImportTables } from "../ingest/ImportTables.ts"
 import * as IngestConfig from "../ingest/IngestConfig.ts"
+import * as CommandLine from "../runtime/CommandLine.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { SettingError } from "../runtime/SettingError.ts"
 import { Database, databaseSettings } from "../store/Database.ts"
@@ -155,25 +154,5 @@ const command = Command.make("migrator", {}, () => migrate.pipe(Effect.provide(t
 
 /** `node dist/migrator.js`: applies what is pending in `sql/`; `import`: brings a database of the Python original over. */
 export const migratorCommand = Command.run(command, { version: "0.1.0" }).pipe(
-  Effect.catchIf(CliError.isCliError, (error) =>
-    Effect.fail(
-      new SettingError({
-        setting: "migrator",
-        problem:
-          error._tag === "ShowHelp"
-            ? error.errors.map(({ message }) => message.replace(/\s*\n\s*/g, " ")).join("; ")
-            : error.message,
-        fix: "--help lists what there is"
-      })
-    )
-  ),
-  Effect.provide(
-    Layer.merge(
-      NodeServices.layer,
-      CliOutput.layerPresenter({
-        present: (event) =>
-          event._tag === "InvalidInvocation" ? Effect.void : CliOutput.defaultPresenter.present(event)
-      })
-    )
-  )
+  Effect.provide(Layer.merge(NodeServices.layer, CommandLine.presenter("migrator")))
 )
