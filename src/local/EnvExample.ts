@@ -9,7 +9,12 @@ import { databaseSettings } from "../store/Database.ts"
 import type { Group } from "./Roles.ts"
 import * as Roles from "./Roles.ts"
 
-const roles: Readonly<Record<string, Group>> = { rest: Roles.rest, ws: Roles.ws, portal: Roles.portal }
+const roles: Readonly<Record<string, Group>> = {
+  rest: Roles.rest,
+  ws: Roles.ws,
+  portal: Roles.portal,
+  migrator: Roles.migrator
+}
 
 const sections: ReadonlyArray<readonly [title: string, settings: Group]> = [
   ["Database and files", databaseSettings],
@@ -23,6 +28,7 @@ const sections: ReadonlyArray<readonly [title: string, settings: Group]> = [
   ["Completeness (rest)", IngestConfig.completeness],
   ["Live capture (ws)", IngestConfig.capture],
   ["Portal", portal],
+  ["Import of the Python original's database (migrator)", IngestConfig.importer],
   ["Every program", { ...Logging.settings, ...Health.settings, ...ExchangeTime.settings }]
 ]
 

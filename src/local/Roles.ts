@@ -31,4 +31,5 @@ export const rest: Group = {
   ...IngestConfig.completeness
 }
 export const ws: Group = { ...common, ...kalshi, ...IngestConfig.capture }
+export const migrator: Group = IngestConfig.importer
 export const portal: Group = { ...common, ...portalSettings }
