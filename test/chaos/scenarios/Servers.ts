@@ -86,7 +86,7 @@ export const canMount = process.getuid?.() === 0 && process.platform === "linux"
 /** Takes all the room that is left, until the disk refuses a single byte. */
 const fill = (file: string) =>
   Effect.sync(() => {
-    const descriptor = fs.openSync(file, "w")
+    const descriptor = fs.openSync(file, "a")
     try {
       for (const size of [1024 * 1024, 4096, 1]) {
         const bytes = Buffer.alloc(size, 1)
