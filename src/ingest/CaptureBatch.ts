@@ -247,7 +247,7 @@ export class CaptureBatch {
         return
       case "handed": {
         const handed = new Set(mark.slots)
-        lost(mark.cause ?? "handover", Math.min(at, since ?? at), [...handed])
+        lost(mark.cause ?? "handover", state.heardBy(Math.min(at, since ?? at)), [...handed])
         state.slots = state.slots.filter((slot) => !handed.has(slot))
         return
       }

@@ -201,6 +201,21 @@ describe("CaptureWriter", () => {
     }).pipe(Effect.provide(TestDatabase.layer))
   )
 
+  it.live("slots that are handed over are missing since before they were given up", () =>
+    Effect.gen(function* () {
+      const at = yield* directory
+      yield* append(at, [
+        entry("live", start),
+        entry("frame", start + 500, ticker("A", start + 450)),
+        entry("handed", start + 1_200, JSON.stringify({ slots: [0, 1], sinceMillis: start + 1_000 }))
+      ])
+      const writer = yield* record(at)
+      yield* stored(writer.journal)
+      assert.deepStrictEqual(yield* spans, [["handover", 850, null]])
+      yield* writer.stop
+    }).pipe(Effect.provide(TestDatabase.layer))
+  )
+
   it.live("frames that say nothing to us have their numbers all the same", () =>
     Effect.gen(function* () {
       const at = yield* directory
