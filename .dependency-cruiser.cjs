@@ -3,10 +3,11 @@ const below = {
   runtime: [],
   kalshi: ["market", "runtime"],
   store: ["market", "runtime"],
+  queue: ["market", "runtime", "kalshi", "store"],
   simulator: ["market", "runtime"],
-  ingest: ["market", "runtime", "kalshi", "store"],
+  ingest: ["market", "runtime", "kalshi", "store", "queue"],
   portal: ["market", "runtime", "kalshi", "store"],
-  local: ["market", "runtime", "kalshi", "store", "ingest", "portal"]
+  local: ["market", "runtime", "kalshi", "store", "queue", "ingest", "portal"]
 }
 
 /** Arrows between the folders of src run one way only; programs (src/*.ts) may use everything, nobody uses them. */
