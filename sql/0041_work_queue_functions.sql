@@ -65,7 +65,8 @@ $function$;
 
 -- Claims up to `wanted` jobs of the given lanes, in their order; a lane is read from after its position `after`. The first row, without
 -- an id, has in `claimed_position` the newest position given out before the search began, or null when the lease is lost. The lock on
--- the worker's row makes sure that nobody takes the lease for run out while jobs are being claimed under it.
+-- the worker's row makes sure that nobody takes the lease for run out while jobs are being claimed under it. A claim need not survive a
+-- crash of the server, where the job is simply ready again: its transaction does not wait for the disk.
 create function queue_claim(me text, types text[], priorities integer[], after bigint[], wanted integer)
 returns table (
   id bigint, job_type text, payload jsonb, priority smallint, claimed_position bigint, attempts integer, max_attempts integer,
@@ -79,6 +80,7 @@ declare
   ids bigint[];
   places bigint[];
 begin
+  perform set_config('synchronous_commit', 'off', true);
   perform from queue_workers w where w.instance = me and not w.lost for key share;
   if not found then
     return query select null::bigint, null::text, null::jsonb, null::smallint, null::bigint, null::integer, null::integer, null::bigint, null::float8;

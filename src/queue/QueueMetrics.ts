@@ -32,6 +32,13 @@ export const ran = Metric.histogram("work_queue_run_seconds", {
   boundaries: seconds
 })
 
-/** The metric of one type. */
-export const of = <Input, State>(metric: Metric.Metric<Input, State>, type: string) =>
-  Metric.withAttributes(metric, { type })
+const byType = new WeakMap<object, Map<string, unknown>>()
+
+/** The metric of one type: made once, because this is asked for every job. */
+export const of = <Input, State>(metric: Metric.Metric<Input, State>, type: string): Metric.Metric<Input, State> => {
+  const known = byType.get(metric) ?? new Map<string, unknown>()
+  byType.set(metric, known)
+  const made = (known.get(type) as Metric.Metric<Input, State> | undefined) ?? Metric.withAttributes(metric, { type })
+  known.set(type, made)
+  return made
+}

@@ -49,9 +49,12 @@ export interface Session {
 /** Jobs are short when as many as are claimed ahead can be run within this many seconds. */
 const aheadSeconds = 0.25
 
+/** Outcomes that may wait for the database before no more jobs are claimed. */
+const mostUnsettled = 500
+
 /**
  * State: a claimed job waits in `waiting` until fewer than `concurrency` run, then runs as a fiber of `running`, then its outcome waits
- * in `outcomes` until it is in the database. `held` counts all three; new jobs are claimed while it is below
+ * in `outcomes` until it is in the database. `held` counts all three. New jobs are claimed while fewer wait or run than
  * `concurrency` and what may be taken ahead.
  */
 export const make = Effect.fnUntraced(function* (options: SessionOptions) {
@@ -71,13 +74,19 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
   const attemptOptions = { instance, timeoutSeconds: options.timeoutSeconds, patienceSeconds: leaseSeconds }
   const ahead = () => Math.min(prefetch, Math.floor((concurrency * aheadSeconds) / usualSeconds))
 
+  const credit = () => concurrency + ahead() - waiting.length - runningCount
+
+  const weigh = () => {
+    const unsettled = held - waiting.length - runningCount
+    if (isDraining || unsettled > mostUnsettled || credit() < Math.max(1, ahead())) room.closeUnsafe()
+    else room.openUnsafe()
+  }
+
   const count = (change: number) => {
     held += change
-    const credit = concurrency + ahead() - held
-    if (isDraining || credit < Math.max(1, ahead())) room.closeUnsafe()
-    else room.openUnsafe()
     if (held === 0) empty.openUnsafe()
     else empty.closeUnsafe()
+    weigh()
   }
 
   const runOne = Effect.fnUntraced(function* (row: ClaimedRow) {
@@ -88,6 +97,7 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
     runningCount -= 1
     yield* Queue.offer(outcomes, outcome)
     yield* startWaiting
+    weigh()
   })
 
   const startWaiting: Effect.Effect<void> = Effect.suspend(() => {
@@ -102,7 +112,7 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
   })
 
   const claim = Effect.gen(function* () {
-    const wanted = Math.max(1, concurrency + ahead() - held)
+    const wanted = Math.max(1, credit())
     const began = yield* Clock.currentTimeMillis
     const isFull = began >= lanes.fullAt
     const found = yield* untilDatabaseAnswers(jobs.claim(instance, lanes.lanes(isFull), wanted))
@@ -113,8 +123,8 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
       lanes.searched(now, now - began)
     }
     if (found.jobs.length > 0) {
-      count(found.jobs.length)
       waiting.push(...found.jobs)
+      count(found.jobs.length)
       yield* Effect.forEach(
         found.jobs,
         ({ type, waitedSeconds }) => Metric.update(QueueMetrics.of(QueueMetrics.waited, type), waitedSeconds),
