@@ -1,7 +1,13 @@
 import * as Layer from "effect/Layer"
 import { AccountCheck } from "./ingest/AccountCheck.ts"
+import { Backfill } from "./ingest/Backfill.ts"
+import { CandleHistory } from "./ingest/CandleHistory.ts"
+import { ClosedCleanup } from "./ingest/ClosedCleanup.ts"
 import { Discovery } from "./ingest/Discovery.ts"
+import { EventIntake } from "./ingest/EventIntake.ts"
+import { EventScan } from "./ingest/EventScan.ts"
 import { Maintenance } from "./ingest/Maintenance.ts"
+import { MarketCatchUp } from "./ingest/MarketCatchUp.ts"
 import { MarketClock } from "./ingest/MarketClock.ts"
 import { TradeReconcile } from "./ingest/TradeReconcile.ts"
 import * as Venue from "./kalshi/Venue.ts"
@@ -11,9 +17,11 @@ import * as Health from "./runtime/Health.ts"
 import { runRoleProgram } from "./runtime/Program.ts"
 import * as Setting from "./runtime/Setting.ts"
 import { ActiveMarkets } from "./store/ActiveMarkets.ts"
+import { Candles } from "./store/Candles.ts"
 import { Catalog } from "./store/Catalog.ts"
 import { Database } from "./store/Database.ts"
 import { IngestState } from "./store/IngestState.ts"
+import { MarketCompletion } from "./store/MarketCompletion.ts"
 import { MarketKeys } from "./store/MarketKeys.ts"
 import { Migrations } from "./store/Migrations.ts"
 import { Partitions } from "./store/Partitions.ts"
@@ -21,8 +29,15 @@ import { SchemaCheck } from "./store/SchemaCheck.ts"
 import { Trades } from "./store/Trades.ts"
 import { TradeWindows } from "./store/TradeWindows.ts"
 
+const History = Layer.mergeAll(EventScan.layer, MarketCatchUp.layer).pipe(
+  Layer.provide(CandleHistory.layer),
+  Layer.provideMerge(EventIntake.layer)
+)
 const Loops = Layer.mergeAll(
-  Layer.mergeAll(Discovery, TradeReconcile).pipe(Layer.provide(AccountCheck.layer)),
+  Layer.mergeAll(Discovery, Backfill, ClosedCleanup, TradeReconcile).pipe(
+    Layer.provide(AccountCheck.layer),
+    Layer.provide(History)
+  ),
   MarketClock,
   Maintenance
 )
@@ -30,7 +45,8 @@ const Store = Layer.mergeAll(
   Catalog.layer,
   ActiveMarkets.layer,
   IngestState.layer,
-  Partitions.layer,
+  MarketCompletion.layer,
+  Candles.layer.pipe(Layer.provideMerge(Partitions.layer)),
   TradeWindows.layer,
   Trades.layer.pipe(Layer.provideMerge(MarketKeys.layer))
 ).pipe(Layer.provideMerge(SchemaCheck.pipe(Layer.provide(Migrations.layer))))

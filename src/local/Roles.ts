@@ -21,6 +21,13 @@ const common: Group = {
 }
 
 /** Which settings each program reads. */
-export const rest: Group = { ...common, ...kalshi, ...IngestConfig.discovery, ...IngestConfig.tradeReconcile }
+export const rest: Group = {
+  ...common,
+  ...kalshi,
+  ...IngestConfig.discovery,
+  ...IngestConfig.backfill,
+  ...IngestConfig.closedCleanup,
+  ...IngestConfig.tradeReconcile
+}
 export const ws: Group = { ...common, ...kalshi, ...IngestConfig.capture }
 export const portal: Group = { ...common, ...portalSettings }
