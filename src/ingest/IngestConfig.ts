@@ -271,3 +271,29 @@ export const capture = {
   ),
   writerBatch: Setting.int("WS_DB_BATCH_SIZE", "most frames stored by one transaction", 5000, { min: 1, max: 100_000 })
 }
+
+/** What is recorded, what is made up for, and what is compared. */
+export const completeness = {
+  coverageSeconds: Setting.number(
+    "COVERAGE_SECONDS",
+    "seconds between passes that bring the coverage of each market and hour up to date, 0 for never",
+    60,
+    { min: 0, max: 604_800 }
+  ),
+  repairSeconds: Setting.number(
+    "REPAIR_SECONDS",
+    "seconds between looks for gaps of the live feed that candles and trades can heal, 0 for never",
+    60,
+    { min: 0, max: 604_800 }
+  ),
+  consistencySeconds: Setting.number(
+    "CONSISTENCY_SECONDS",
+    "seconds between comparisons of what was recorded with the exchange's candles and order books, 0 for never",
+    3600,
+    { min: 0, max: 604_800 }
+  ),
+  consistencyMarkets: Setting.int("CONSISTENCY_MARKETS", "markets, drawn by lot, that one comparison looks at", 20, {
+    min: 1,
+    max: 100
+  })
+}

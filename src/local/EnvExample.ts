@@ -20,6 +20,7 @@ const sections: ReadonlyArray<readonly [title: string, settings: Group]> = [
   ["Backfill (rest)", IngestConfig.backfill],
   ["Closed markets (rest)", IngestConfig.closedCleanup],
   ["Trades (rest)", IngestConfig.tradeReconcile],
+  ["Completeness (rest)", IngestConfig.completeness],
   ["Live capture (ws)", IngestConfig.capture],
   ["Portal", portal],
   ["Every program", { ...Logging.settings, ...Health.settings, ...ExchangeTime.settings }]

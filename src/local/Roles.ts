@@ -27,7 +27,8 @@ export const rest: Group = {
   ...IngestConfig.discovery,
   ...IngestConfig.backfill,
   ...IngestConfig.closedCleanup,
-  ...IngestConfig.tradeReconcile
+  ...IngestConfig.tradeReconcile,
+  ...IngestConfig.completeness
 }
 export const ws: Group = { ...common, ...kalshi, ...IngestConfig.capture }
 export const portal: Group = { ...common, ...portalSettings }

@@ -1,7 +1,6 @@
 import * as Config from "effect/Config"
 import * as Console from "effect/Console"
 import * as CliError from "effect/cli/CliError"
-import * as CliOutput from "effect/cli/CliOutput"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
@@ -9,6 +8,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { layerOneLine } from "../runtime/CommandLine.ts"
 import { type PartialFaults, withFaults } from "./Faults.ts"
 import { keysDirectory } from "./KeysDirectory.ts"
 import { type AcceptedKey, defaultStrictness, type PartialOptions } from "./Options.ts"
@@ -160,14 +160,5 @@ const command = Command.make(
 /** `node dist/exchange.js`: one JSON line when it listens, then serves until told to stop. */
 export const exchangeCommand = Command.run(command, { version: "0.1.0" }).pipe(
   Effect.tapError((error) => (CliError.isCliError(error) ? Effect.void : Console.error(`exchange: ${error.message}`))),
-  Effect.provide(
-    CliOutput.layerPresenter({
-      present: (event) =>
-        event._tag === "InvalidInvocation"
-          ? Console.error(
-              `exchange: ${event.errors.map((error) => error.message.replace(/\s*\n\s*/g, " ")).join("; ")} (--help lists the flags)`
-            )
-          : CliOutput.defaultPresenter.present(event)
-    })
-  )
+  Effect.provide(layerOneLine("exchange"))
 )

@@ -37,6 +37,13 @@ const seriesRow = (series: Series) => ({
   last_updated: series.lastUpdated
 })
 
+/** What is not spoken of stays; what is said to be no more goes. */
+const feeOverride = (name: string, type: string): Upsert.Column => ({
+  name,
+  type,
+  merge: `case when not excluded.has_fee_override then null else coalesce(excluded.${name}, t.${name}) end`
+})
+
 const eventUpsert = Upsert.statement("events", "event_ticker", [
   { name: "series_ticker", type: "text" },
   { name: "title", type: "text" },
@@ -48,8 +55,9 @@ const eventUpsert = Upsert.statement("events", "event_ticker", [
   { name: "strike_period", type: "text" },
   { name: "strike_period_exchange", type: "text" },
   { name: "cadence", type: "text" },
-  { name: "fee_type_override", type: "text" },
-  { name: "fee_multiplier_override", type: "numeric" },
+  { name: "has_fee_override", type: "boolean" },
+  feeOverride("fee_type_override", "text"),
+  feeOverride("fee_multiplier_override", "numeric"),
   { name: "exchange_index", type: "integer" },
   { name: "last_updated", type: "timestamptz" }
 ])
@@ -66,6 +74,7 @@ const eventRow = ({ event, strikePeriod }: ClassifiedEvent) => ({
   strike_period: strikePeriod,
   strike_period_exchange: event.strikePeriod,
   cadence: event.cadence,
+  has_fee_override: event.hasFeeOverride,
   fee_type_override: event.feeTypeOverride,
   fee_multiplier_override: event.feeMultiplierOverride,
   exchange_index: event.exchangeIndex,
