@@ -20,6 +20,7 @@ import { ActiveMarkets } from "../store/ActiveMarkets.ts"
 import { CaptureLedger } from "../store/CaptureLedger.ts"
 import { Catalog } from "../store/Catalog.ts"
 import { isData, sqlState } from "../store/SqlState.ts"
+import { transaction } from "../store/Transaction.ts"
 import type { GapChange, Reading } from "./CaptureBatch.ts"
 import { CaptureProgress } from "./CaptureProgress.ts"
 import * as CaptureStep from "./CaptureStep.ts"
@@ -191,7 +192,7 @@ export const CaptureWriter = Layer.effectDiscard(
     }
 
     const write = Effect.fnUntraced(function* (
-      { after, batch, before, from, to }: CaptureStep.CaptureStep,
+      { after, again, batch, before, from, to }: CaptureStep.CaptureStep,
       attempt: number,
       lostBefore: ReadonlyMap<number, number>
     ) {
@@ -219,6 +220,7 @@ export const CaptureWriter = Layer.effectDiscard(
         if ([...moved.lostSlots.keys()].some((slot) => !lostBefore.has(slot)))
           return yield* new SlotsTaken({ lost: moved.lostSlots })
         yield* store.insert(journal.id, batch, lifecycle)
+        if (again.takenOver.size > 0) yield* store.collapse(again.takenOver)
         yield* catalog.saveEvents(lifecycle.events)
         const changed = yield* catalog.saveMarkets(lifecycle.markets, fromMillis(now))
         if (changed > 0) {
@@ -228,7 +230,7 @@ export const CaptureWriter = Layer.effectDiscard(
         yield* Effect.forEach(batch.gaps, change, { discard: true })
         if (notify)
           yield* sql`select pg_notify('ticks_stored', ${JSON.stringify({ ticks: progress.unnotified + rows })})`
-      }).pipe(sql.withTransaction)
+      }).pipe(transaction(sql))
       yield* lifecycle.settle
       progress.unnotified = notify ? 0 : progress.unnotified + rows
       if (notify) progress.notifiedAt = now
@@ -264,9 +266,10 @@ export const CaptureWriter = Layer.effectDiscard(
           return since === undefined ? [] : [[ticker, since] as const]
         })
       )
-      const again = CaptureStep.readAgain(step, { ...step.again, takenOver })
-      const millis = Math.min(again.after.lastAliveMillis ?? 0, ...lost.values())
-      again.batch.gaps.push({ _tag: "AliveUntil", millis, slots: [...lost.keys()] })
+      const takenOverMillis = Math.min(...lost.values())
+      const again = CaptureStep.readAgain(step, { ...step.again, takenOver, takenOverMillis })
+      const millis = again.batch.aliveUntil
+      if (millis !== undefined) again.batch.gaps.push({ _tag: "AliveUntil", millis, slots: [...lost.keys()] })
       yield* Effect.logWarning("another process records markets of this journal by now", {
         slots: [...lost.keys()].join(" ")
       })
