@@ -1,6 +1,7 @@
 import * as IngestConfig from "../ingest/IngestConfig.ts"
 import { settings as kalshi } from "../kalshi/KalshiConfig.ts"
 import { settings as portal } from "../portal/PortalConfig.ts"
+import * as QueueConfig from "../queue/QueueConfig.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import * as Health from "../runtime/Health.ts"
 import * as Logging from "../runtime/Logging.ts"
@@ -9,7 +10,12 @@ import { databaseSettings } from "../store/Database.ts"
 import type { Group } from "./Roles.ts"
 import * as Roles from "./Roles.ts"
 
-const roles: Readonly<Record<string, Group>> = { rest: Roles.rest, ws: Roles.ws, portal: Roles.portal }
+const roles: Readonly<Record<string, Group>> = {
+  rest: Roles.rest,
+  ws: Roles.ws,
+  worker: Roles.worker,
+  portal: Roles.portal
+}
 
 const sections: ReadonlyArray<readonly [title: string, settings: Group]> = [
   ["Database and files", databaseSettings],
@@ -22,6 +28,10 @@ const sections: ReadonlyArray<readonly [title: string, settings: Group]> = [
   ["Trades (rest)", IngestConfig.tradeReconcile],
   ["Completeness (rest)", IngestConfig.completeness],
   ["Live capture (ws)", IngestConfig.capture],
+  [
+    "Work queue (rest, worker)",
+    { ...QueueConfig.delegation, ...QueueConfig.signals, ...QueueConfig.enqueueing, ...QueueConfig.working }
+  ],
   ["Portal", portal],
   ["Every program", { ...Logging.settings, ...Health.settings, ...ExchangeTime.settings }]
 ]

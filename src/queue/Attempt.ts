@@ -9,9 +9,11 @@ import * as Schema from "effect/Schema"
 import { isSqlError } from "effect/sql/SqlError"
 import { type ClaimedRow, QueueJobs } from "../store/QueueJobs.ts"
 import { sqlProblem } from "../store/SqlProblem.ts"
+import { transaction } from "../store/Transaction.ts"
 import { Fenced, isJobType, type Job, JobFailed, type JobType, type Payload, payloads } from "./Job.ts"
 import { type Handlers, JobHandlers } from "./JobHandlers.ts"
 import * as QueueMetrics from "./QueueMetrics.ts"
+import { WriteGuard } from "./WriteGuard.ts"
 
 /** What became of one attempt at a job. */
 export type Outcome =
@@ -45,7 +47,7 @@ export const attempt = Effect.gen(function* () {
         const written = yield* write
         if (ending !== undefined) yield* ending
         return written
-      }).pipe(sql.withTransaction)
+      }).pipe(transaction(sql))
     const job: Omit<Job<JobType>, "type" | "payload"> = {
       id: row.id,
       attempt: row.attempt,
@@ -63,6 +65,14 @@ export const attempt = Effect.gen(function* () {
     return Effect.gen(function* () {
       const began = yield* Clock.currentTimeMillis
       const exit = yield* handle(handlers, row, job).pipe(
+        Effect.provideService(WriteGuard, (write) =>
+          guarded(write, undefined).pipe(
+            Effect.catchIf(
+              (error) => error instanceof Fenced,
+              (error) => Effect.die(error)
+            )
+          )
+        ),
         Effect.timeoutOrElse({
           duration: Duration.seconds(options.timeoutSeconds),
           orElse: () =>

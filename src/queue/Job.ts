@@ -1,11 +1,11 @@
 import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
+import { Timestamp } from "../market/Timestamp.ts"
 
 const tickers = Schema.NonEmptyArray(Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(200))).check(
   Schema.isMaxLength(1000)
 )
-const instant = Schema.String.check(Schema.isPattern(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/))
 
 /** What each type of job is told. Fields that a later version adds are ignored by an earlier one. */
 export const payloads = {
@@ -16,8 +16,8 @@ export const payloads = {
   /** Fills what the gap ledger or the coverage says is missing of markets in a span of exchange time. */
   repair_gap: Schema.Struct({
     tickers,
-    from_ts: Schema.optionalKey(instant),
-    to_ts: Schema.optionalKey(instant)
+    from_ts: Schema.optionalKey(Timestamp),
+    to_ts: Schema.optionalKey(Timestamp)
   }),
   /** Fetches the results, settlement values and last candles of closed markets. */
   cleanup_market: Schema.Struct({ tickers }),

@@ -115,6 +115,8 @@ export class QueueJobs extends Context.Service<
     revive(ids: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<string>, SqlError>
     /** Deletes at most `most` finished jobs older than this. How many. */
     clean(doneHours: number, failedHours: number, most: number): Effect.Effect<number, SqlError>
+    /** The markets that unfinished jobs of a type name. */
+    tickersOf(type: string): Effect.Effect<ReadonlySet<string>, SqlError>
     readonly depths: Effect.Effect<ReadonlyArray<Depth>, SqlError>
   }
 >()("kalshi-ingestor/store/QueueJobs") {
@@ -250,6 +252,13 @@ const make = (sql: PgClient.PgClient) =>
     clean: Effect.fn("QueueJobs.clean")((doneHours, failedHours, most) =>
       sql<{ gone: number }>`select queue_clean(${doneHours}::float8, ${failedHours}::float8, ${most}) as gone`.pipe(
         Effect.map((rows) => rows[0]!.gone)
+      )
+    ),
+    tickersOf: Effect.fn("QueueJobs.tickersOf")((type) =>
+      sql<{ ticker: string }>`
+        select distinct jsonb_array_elements_text(payload -> 'tickers') as ticker
+        from queue_jobs where job_type = ${type} and jsonb_typeof(payload -> 'tickers') = 'array'`.pipe(
+        Effect.map((rows) => new Set(rows.map(({ ticker }) => ticker)))
       )
     ),
     depths: sql<Depth>`
