@@ -52,7 +52,7 @@ export const make = Effect.fnUntraced(function* (
     WORK_QUEUE_LEASE_SECONDS: String(leaseSeconds),
     WORK_QUEUE_RETRY_SECONDS: "0.2",
     WORK_QUEUE_POLL_SECONDS: "1",
-    LOG_LEVEL: "Debug",
+    LOG_LEVEL: "Warn",
     PG_POOL: "3",
     ...settings
   }
@@ -71,7 +71,7 @@ export const make = Effect.fnUntraced(function* (
   yield* query("create table chaos_effects (ticker text not null, attempt integer not null, pid integer not null)")
 
   const workers: Array<ChaosWorker> = []
-  const until: QueueStage["until"] = (what, condition, seconds = 30) =>
+  const until: QueueStage["until"] = (what, condition, seconds = 60) =>
     condition.pipe(
       Effect.repeat({ schedule: Schedule.spaced("50 millis"), until: (met) => met }),
       Effect.timeoutOrElse({
