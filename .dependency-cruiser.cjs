@@ -3,11 +3,12 @@ const below = {
   runtime: [],
   kalshi: ["market", "runtime"],
   store: ["market", "runtime"],
+  queue: ["market", "runtime", "kalshi", "store"],
   simulator: ["market", "runtime"],
-  ingest: ["market", "runtime", "kalshi", "store"],
-  admin: ["market", "runtime", "kalshi", "store", "ingest"],
+  ingest: ["market", "runtime", "kalshi", "store", "queue"],
+  admin: ["market", "runtime", "kalshi", "store", "queue", "ingest"],
   portal: ["market", "runtime", "kalshi", "store"],
-  local: ["market", "runtime", "kalshi", "store", "ingest", "portal"]
+  local: ["market", "runtime", "kalshi", "store", "queue", "ingest", "portal"]
 }
 
 /** Arrows between the folders of src run one way only; programs (src/*.ts) may use everything, nobody uses them. */

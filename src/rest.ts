@@ -5,12 +5,12 @@ import { CandleHistory } from "./ingest/CandleHistory.ts"
 import { ClosedCleanup } from "./ingest/ClosedCleanup.ts"
 import { Consistency } from "./ingest/Consistency.ts"
 import { CoverageLoop } from "./ingest/CoverageLoop.ts"
+import * as Delegation from "./ingest/Delegation.ts"
 import { Discovery } from "./ingest/Discovery.ts"
 import { EventIntake } from "./ingest/EventIntake.ts"
 import { EventScan } from "./ingest/EventScan.ts"
 import { GapRepair } from "./ingest/GapRepair.ts"
 import { Maintenance } from "./ingest/Maintenance.ts"
-import { MarketCatchUp } from "./ingest/MarketCatchUp.ts"
 import { MarketClock } from "./ingest/MarketClock.ts"
 import { TradeHistory } from "./ingest/TradeHistory.ts"
 import { TradeReconcile } from "./ingest/TradeReconcile.ts"
@@ -36,7 +36,7 @@ import { SchemaCheck } from "./store/SchemaCheck.ts"
 import { Trades } from "./store/Trades.ts"
 import { TradeWindows } from "./store/TradeWindows.ts"
 
-const History = Layer.mergeAll(EventScan.layer, MarketCatchUp.layer).pipe(
+const History = Layer.mergeAll(EventScan.layer, Delegation.layer).pipe(
   Layer.provideMerge(CandleHistory.layer),
   Layer.provideMerge(EventIntake.layer)
 )

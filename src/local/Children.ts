@@ -28,6 +28,8 @@ export class ChildFailed extends Schema.TaggedError<ChildFailed>()("ChildFailed"
 export interface ChildSpec {
   /** The program's name in `dist/`. */
   readonly program: string
+  /** Names its log and its exit code; the program's name when absent. */
+  readonly label?: string | undefined
   readonly args?: ReadonlyArray<string>
   readonly env: Readonly<Record<string, string>>
 }
@@ -77,13 +79,13 @@ export class Children extends Context.Service<
             (child) =>
               child.kill({ killSignal: "SIGTERM", forceKillAfter: "12 seconds" }).pipe(
                 Effect.andThen(child.exitCode),
-                Effect.tap((code) => Effect.sync(() => codes.set(spec.program, code))),
+                Effect.tap((code) => Effect.sync(() => codes.set(spec.label ?? spec.program, code))),
                 Effect.ignore
               )
           )
           const log = yield* Effect.acquireRelease(
             Effect.sync(() =>
-              fs.createWriteStream(path.join(options.logDirectory, `${spec.program}.log`), { flags: "a" })
+              fs.createWriteStream(path.join(options.logDirectory, `${spec.label ?? spec.program}.log`), { flags: "a" })
             ),
             (stream) => Effect.sync(() => stream.end())
           )

@@ -14,6 +14,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import { Database } from "../store/Database.ts"
 import { EmbeddedPostgres } from "../store/EmbeddedPostgres.ts"
 import { Children } from "./Children.ts"
+import * as RabbitBroker from "./RabbitBroker.ts"
 import { Record } from "./Record.ts"
 import * as Stack from "./Stack.ts"
 import * as Status from "./Status.ts"
@@ -30,6 +31,10 @@ export interface DemoOptions {
   /** Additional frames a second. */
   readonly rate: number
   readonly portalPort: number
+  /** Processes that do the heavy pulls; 0: rest does them itself. */
+  readonly workers: number
+  /** Announce jobs by a RabbitMQ of our own. */
+  readonly rabbitmq: boolean
 }
 
 const Announcement = Schema.fromJsonString(
@@ -81,8 +86,11 @@ const session = Effect.fn("Demo.session")(function* (
   const announced = yield* Effect.flatMap(exchange.firstLine, Schema.decodeUnknownEffect(Announcement)).pipe(
     Effect.timeout("15 seconds")
   )
+  const broker = options.rabbitmq ? yield* RabbitBroker.make : undefined
+  if (broker !== undefined) yield* Console.log("RabbitMQ            of this demo's own, announces jobs")
   const stack = yield* Stack.start({
     portalPort: options.portalPort,
+    workers: options.workers,
     env: {
       DATABASE_URL: Redacted.value(database),
       DATA_DIR: home,
@@ -96,10 +104,13 @@ const session = Effect.fn("Demo.session")(function* (
       BACKFILL_SECONDS: "30",
       BACKFILL_FIRST_DAYS: "0.1",
       CLOSED_CLEANUP_SECONDS: "60",
-      ENV_FILE: "/dev/null"
+      ENV_FILE: "/dev/null",
+      ...(broker === undefined ? {} : { RABBITMQ_URL: Redacted.value(broker.url) })
     }
   })
-  yield* Console.log("recording           migrator, rest, ws, portal")
+  yield* Console.log(
+    `recording           migrator, rest, ws, portal${options.workers > 0 ? `, ${options.workers} workers` : ""}`
+  )
   yield* Console.log(`portal              ${stack.portal}  password ${stack.portalPassword}`)
   yield* Console.log("THE EXCHANGE IS SIMULATED: none of this is market data.")
 
@@ -133,6 +144,7 @@ const session = Effect.fn("Demo.session")(function* (
   const sent = yield* Effect.flatMap(http.get(`${announced.control}/sent?channel=ticker`), (response) => response.text)
   const verdict = Verdict.compare(Verdict.parseSent(sent), yield* record.tickMultiset)
   const portalStatus = yield* stack.portalStatus
+  const jobs = yield* record.jobs
   const codes = yield* children.stop
   const counts = yield* record.counts
   const dirty = [...codes].filter(([, code]) => code !== 0)
@@ -142,6 +154,8 @@ const session = Effect.fn("Demo.session")(function* (
     counts.ticks > 0 &&
     counts.quarantined === 0 &&
     portalStatus === 200 &&
+    jobs.failed === 0 &&
+    (options.workers === 0 || jobs.done > 0) &&
     dirty.length === 0
   return {
     ok,
@@ -156,6 +170,7 @@ const session = Effect.fn("Demo.session")(function* (
     quarantined: counts.quarantined,
     settledMarkets: counts.settledMarkets,
     gaps: counts.gaps,
+    ...(options.workers > 0 ? { jobsDone: jobs.done, jobsFailed: jobs.failed } : {}),
     portalStatus,
     firstTickSeconds: Number(((firstTick - began) / 1000).toFixed(1)),
     unclean: Object.fromEntries(dirty)
@@ -178,6 +193,7 @@ export const run = Effect.fn("Demo.run")(function* (options: DemoOptions) {
       Database.layerFrom({ url, applicationName: "kalshi-ingestor demo", maxConnections: 3 })
     const database = yield* freshDatabase(server.url, `demo_${began}`).pipe(Effect.provide(connection(server.url)))
     return yield* session(options, home, database).pipe(
+      Effect.scoped,
       Effect.provide(
         Layer.mergeAll(
           Record.layer.pipe(Layer.provideMerge(connection(database))),

@@ -1,6 +1,7 @@
 import * as IngestConfig from "../ingest/IngestConfig.ts"
 import { settings as kalshi } from "../kalshi/KalshiConfig.ts"
 import { settings as portal } from "../portal/PortalConfig.ts"
+import * as QueueConfig from "../queue/QueueConfig.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import * as Health from "../runtime/Health.ts"
 import * as Logging from "../runtime/Logging.ts"
@@ -12,6 +13,7 @@ import * as Roles from "./Roles.ts"
 const roles: Readonly<Record<string, Group>> = {
   rest: Roles.rest,
   ws: Roles.ws,
+  worker: Roles.worker,
   portal: Roles.portal,
   migrator: Roles.migrator
 }
@@ -27,6 +29,10 @@ const sections: ReadonlyArray<readonly [title: string, settings: Group]> = [
   ["Trades (rest)", IngestConfig.tradeReconcile],
   ["Completeness (rest)", IngestConfig.completeness],
   ["Live capture (ws)", IngestConfig.capture],
+  [
+    "Work queue (rest, worker)",
+    { ...QueueConfig.delegation, ...QueueConfig.signals, ...QueueConfig.enqueueing, ...QueueConfig.working }
+  ],
   ["Portal", portal],
   ["Import of the Python original's database (migrator)", IngestConfig.importer],
   ["Every program", { ...Logging.settings, ...Health.settings, ...ExchangeTime.settings }]

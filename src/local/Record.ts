@@ -22,6 +22,8 @@ export class Record extends Context.Service<
   Record,
   {
     readonly counts: Effect.Effect<RecordCounts, SqlError>
+    /** Jobs of the work queue that ended. */
+    readonly jobs: Effect.Effect<{ readonly done: number; readonly failed: number }, SqlError>
     /** How often each (market, exchange millisecond) stands in the ticks: key `ticker<TAB>millis`. */
     readonly tickMultiset: Effect.Effect<ReadonlyMap<string, number>, SqlError>
   }
@@ -46,7 +48,11 @@ export class Record extends Context.Service<
         from ticks t join market_keys k using (market_id) group by 1`.pipe(
         Effect.map((rows) => new Map(rows.map(({ key, n }) => [key, n])))
       )
-      return Record.of({ counts, tickMultiset })
+      const jobs = sql<{ done: number; failed: number }>`
+        select
+          (count(*) filter (where status = 'done'))::int as done, (count(*) filter (where status = 'failed'))::int as failed
+        from queue_finished`.pipe(Effect.map((rows) => rows[0]!))
+      return Record.of({ counts, jobs, tickMultiset })
     })
   )
 }

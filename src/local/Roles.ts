@@ -1,6 +1,7 @@
 import * as IngestConfig from "../ingest/IngestConfig.ts"
 import { settings as kalshi } from "../kalshi/KalshiConfig.ts"
 import { settings as portalSettings } from "../portal/PortalConfig.ts"
+import * as QueueConfig from "../queue/QueueConfig.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import * as Health from "../runtime/Health.ts"
 import * as Logging from "../runtime/Logging.ts"
@@ -28,7 +29,20 @@ export const rest: Group = {
   ...IngestConfig.backfill,
   ...IngestConfig.closedCleanup,
   ...IngestConfig.tradeReconcile,
-  ...IngestConfig.completeness
+  ...IngestConfig.completeness,
+  ...QueueConfig.delegation,
+  ...QueueConfig.enqueueing,
+  ...QueueConfig.signals,
+  prefetch: QueueConfig.working.prefetch
+}
+export const worker: Group = {
+  ...common,
+  ...kalshi,
+  ...IngestConfig.strikePeriods,
+  ...IngestConfig.multivariate,
+  ...IngestConfig.candles,
+  ...QueueConfig.signals,
+  ...QueueConfig.working
 }
 export const ws: Group = { ...common, ...kalshi, ...IngestConfig.capture }
 export const migrator: Group = IngestConfig.importer

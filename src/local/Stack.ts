@@ -10,6 +10,8 @@ export interface StackOptions {
   /** Variables of every program: database, exchange, clock. */
   readonly env: Readonly<Record<string, string>>
   readonly portalPort: number
+  /** Processes that do the heavy pulls, which rest then enqueues. */
+  readonly workers?: number | undefined
   /** Generated when absent. */
   readonly portalPassword?: string | undefined
 }
@@ -34,7 +36,17 @@ export const start = Effect.fn("Stack.start")(function* (options: StackOptions) 
   const wsPort = yield* Ports.free()
   const portalPort = yield* Ports.free(options.portalPort)
   const portalPassword = options.portalPassword ?? password()
-  yield* children.supervise({ program: "rest", env: { ...options.env, SERVICE_HEALTH_PORT: String(restPort) } })
+  const workers = options.workers ?? 0
+  yield* children.supervise({
+    program: "rest",
+    env: {
+      ...options.env,
+      ...(workers > 0 ? { WORK_QUEUE_ENABLE: "1" } : {}),
+      SERVICE_HEALTH_PORT: String(restPort)
+    }
+  })
+  for (let n = 1; n <= workers; n++)
+    yield* children.supervise({ program: "worker", label: `worker-${n}`, env: options.env })
   yield* children.supervise({ program: "ws", env: { ...options.env, SERVICE_HEALTH_PORT: String(wsPort) } })
   yield* children.supervise({
     program: "portal",

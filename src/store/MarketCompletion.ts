@@ -48,6 +48,8 @@ export class MarketCompletion extends Context.Service<
   {
     /** A page of the worklist, those that closed first first. */
     page(query: IncompleteQuery): Effect.Effect<ReadonlyArray<IncompleteMarket>, SqlError>
+    /** These markets, complete or not; those that are not known, or have no time to close, are left out. */
+    named(tickers: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<IncompleteMarket>, SqlError>
     /** Those of these markets that are final leave the worklist, as settled or void; returns how many of each. */
     complete(
       tickers: ReadonlyArray<string>
@@ -66,15 +68,7 @@ export class MarketCompletion extends Context.Service<
       const sql = yield* SqlClient.SqlClient
 
       const page = Effect.fn("MarketCompletion.page")(function* (query: IncompleteQuery) {
-        const rows = yield* sql<{
-          ticker: string
-          series_ticker: string | null
-          strike_period: string
-          stage: MarketStage
-          open_time: Date | null
-          close_time: Date
-          lacks_outcome: boolean
-        }>`
+        const rows = yield* sql<MarketRow>`
           select m.ticker, e.series_ticker, e.strike_period, market_stage(m.status) as stage, m.open_time, m.close_time,
             m.result is null or m.settlement_value_dollars is null or m.settlement_ts is null as lacks_outcome
           from markets m
@@ -95,18 +89,19 @@ export class MarketCompletion extends Context.Service<
             )
           order by m.close_time, m.ticker
           limit ${query.limit}`
-        return rows.map(
-          (row): IncompleteMarket => ({
-            ticker: row.ticker,
-            seriesTicker: row.series_ticker ?? undefined,
-            strikePeriod: row.strike_period,
-            stage: row.stage,
-            openMillis: row.open_time?.getTime(),
-            closeMillis: row.close_time.getTime(),
-            lacksOutcome: row.lacks_outcome
-          })
-        )
+        return rows.map(marketOf)
       })
+
+      const named = Effect.fn("MarketCompletion.named")((tickers: ReadonlyArray<string>) =>
+        sql<MarketRow>`
+          select m.ticker, e.series_ticker, e.strike_period, market_stage(m.status) as stage, m.open_time, m.close_time,
+            m.result is null or m.settlement_value_dollars is null or m.settlement_ts is null as lacks_outcome
+          from markets m
+          join events e using (event_ticker)
+          where m.ticker = any (${tickers}::text[]) and m.close_time is not null and e.strike_period is not null
+            and market_stage(m.status) is not null
+          order by m.close_time, m.ticker`.pipe(Effect.map((rows) => rows.map(marketOf)))
+      )
 
       const complete = Effect.fn("MarketCompletion.complete")(function* (tickers: ReadonlyArray<string>) {
         const rows = yield* sql<{ completion: "settled" | "void"; markets: number }>`
@@ -173,7 +168,27 @@ export class MarketCompletion extends Context.Service<
         )
       )
 
-      return MarketCompletion.of({ page, complete, missing, seen, startAnew })
+      return MarketCompletion.of({ page, named, complete, missing, seen, startAnew })
     })
   )
 }
+
+interface MarketRow {
+  readonly ticker: string
+  readonly series_ticker: string | null
+  readonly strike_period: string
+  readonly stage: MarketStage
+  readonly open_time: Date | null
+  readonly close_time: Date
+  readonly lacks_outcome: boolean
+}
+
+const marketOf = (row: MarketRow): IncompleteMarket => ({
+  ticker: row.ticker,
+  seriesTicker: row.series_ticker ?? undefined,
+  strikePeriod: row.strike_period,
+  stage: row.stage,
+  openMillis: row.open_time?.getTime(),
+  closeMillis: row.close_time.getTime(),
+  lacksOutcome: row.lacks_outcome
+})

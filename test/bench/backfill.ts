@@ -16,6 +16,7 @@ import { CandleHistory } from "../../src/ingest/CandleHistory.ts"
 import { ClosedCleanup } from "../../src/ingest/ClosedCleanup.ts"
 import { EventIntake } from "../../src/ingest/EventIntake.ts"
 import { MarketCatchUp } from "../../src/ingest/MarketCatchUp.ts"
+import { MarketOutcomes } from "../../src/ingest/MarketOutcomes.ts"
 import { Credentials } from "../../src/kalshi/Credentials.ts"
 import { Drift } from "../../src/kalshi/Drift.ts"
 import { KalshiConfig } from "../../src/kalshi/KalshiConfig.ts"
@@ -216,7 +217,11 @@ const run = Effect.fnUntraced(function* (
   }).pipe(
     Effect.provide(
       ClosedCleanup.pipe(
-        Layer.provide([AccountCheck.layer, MarketCatchUp.layer.pipe(Layer.provide(CandleHistory.layer))]),
+        Layer.provide([
+          AccountCheck.layer,
+          MarketOutcomes.layer,
+          MarketCatchUp.layer.pipe(Layer.provide(CandleHistory.layer))
+        ]),
         Layer.provide(EventIntake.layer),
         Layer.provide([services(counter, RateLimit.layerPostgres, env), Store, time, Loops.layer]),
         Layer.provideMerge(Health.layer),

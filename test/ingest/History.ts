@@ -8,6 +8,7 @@ import { CandleHistory } from "../../src/ingest/CandleHistory.ts"
 import { EventIntake } from "../../src/ingest/EventIntake.ts"
 import { EventScan } from "../../src/ingest/EventScan.ts"
 import { MarketCatchUp } from "../../src/ingest/MarketCatchUp.ts"
+import { MarketOutcomes } from "../../src/ingest/MarketOutcomes.ts"
 import { Credentials } from "../../src/kalshi/Credentials.ts"
 import { Drift } from "../../src/kalshi/Drift.ts"
 import { KalshiConfig } from "../../src/kalshi/KalshiConfig.ts"
@@ -113,7 +114,7 @@ export const layerOf = (wire: Wire, settings: Readonly<Record<string, string>> =
         MarketCompletion.layer,
         Candles.layer.pipe(Layer.provideMerge(Partitions.layer))
       )
-      return Layer.mergeAll(EventScan.layer, MarketCatchUp.layer).pipe(
+      return Layer.mergeAll(EventScan.layer, MarketCatchUp.layer, MarketOutcomes.layer).pipe(
         Layer.provideMerge(Layer.mergeAll(CandleHistory.layer, EventIntake.layer)),
         Layer.provideMerge(Layer.mergeAll(venue, store, time, Health.layer)),
         Layer.provideMerge(environment)

@@ -12,6 +12,14 @@ export interface Ended {
 
 type Environment = Readonly<Record<string, string>>
 
+/** What any program needs of this machine. */
+export const machine = (): Environment => ({
+  // @effect-diagnostics-next-line processEnv:off passed on to a child process
+  PATH: process.env["PATH"] ?? "",
+  // @effect-diagnostics-next-line processEnv:off passed on to a child process
+  HOME: process.env["HOME"] ?? ""
+})
+
 const start = (
   program: string,
   args: ReadonlyArray<string>,
@@ -21,8 +29,7 @@ const start = (
   spawn(process.execPath, [...nodeArgs, path.join(root, "dist", `${program}.js`), ...args], {
     cwd: root,
     // Only what a program needs from this machine: no setting of the developer leaks in.
-    // @effect-diagnostics-next-line processEnv:off passed on to a child process
-    env: { PATH: process.env["PATH"] ?? "", HOME: process.env["HOME"] ?? "", ENV_FILE: "/dev/null", ...env },
+    env: { ...machine(), ENV_FILE: "/dev/null", ...env },
     stdio: ["ignore", "pipe", "pipe"]
   })
 

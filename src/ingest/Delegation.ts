@@ -1,0 +1,93 @@
+import type * as PgClient from "@effect/sql-pg/PgClient"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type { KalshiRest } from "../kalshi/KalshiRest.ts"
+import * as QueueConfig from "../queue/QueueConfig.ts"
+import * as RabbitWakeUp from "../queue/RabbitWakeUp.ts"
+import { WorkQueue } from "../queue/WorkQueue.ts"
+import type { ExchangeTime } from "../runtime/ExchangeTime.ts"
+import * as Setting from "../runtime/Setting.ts"
+import type { SettingError } from "../runtime/SettingError.ts"
+import type { Catalog } from "../store/Catalog.ts"
+import type { MarketCompletion } from "../store/MarketCompletion.ts"
+import { QueueJobs } from "../store/QueueJobs.ts"
+import { type CandleHistory, nothingPulled } from "./CandleHistory.ts"
+import type { EventIntake } from "./EventIntake.ts"
+import { MarketCatchUp } from "./MarketCatchUp.ts"
+import { MarketOutcomes, tickersPerCall } from "./MarketOutcomes.ts"
+import { untilDatabaseAnswers } from "./Retry.ts"
+
+/** Less urgent than what a person waits for. */
+const priority = 6
+
+/**
+ * Hands work to the queue instead of doing it. A market that an unfinished job names already is not handed in again, whichever pass
+ * or process did.
+ */
+const make = Effect.gen(function* () {
+  const jobs = yield* QueueJobs
+  const queue = yield* WorkQueue
+
+  const handIn = Effect.fnUntraced(function* (
+    type: "backfill_market" | "cleanup_market",
+    tickers: ReadonlyArray<string>
+  ) {
+    const busy = new Set([...(yield* jobs.tickersOf("backfill_market")), ...(yield* jobs.tickersOf("cleanup_market"))])
+    const wanted = tickers.filter((ticker) => !busy.has(ticker))
+    const requests = Array.from({ length: Math.ceil(wanted.length / tickersPerCall) }, (_, n) => {
+      const [first, ...others] = wanted.slice(n * tickersPerCall, (n + 1) * tickersPerCall)
+      return { type, payload: { tickers: [first!, ...others] as const }, key: first!, priority }
+    })
+    const { entered } = yield* queue.enqueue(requests)
+    if (entered > 0) yield* Effect.logInfo("handed to workers", { type, jobs: entered, markets: wanted.length })
+  }, untilDatabaseAnswers)
+
+  return handIn
+})
+
+const delegated = Layer.mergeAll(
+  Layer.effect(
+    MarketCatchUp,
+    Effect.gen(function* () {
+      const catchUp = yield* MarketCatchUp
+      const handIn = yield* make
+      return MarketCatchUp.of({
+        ...catchUp,
+        catchUp: (markets) =>
+          handIn(
+            "backfill_market",
+            markets.map(({ ticker }) => ticker)
+          ).pipe(Effect.as({ pulled: nothingPulled, stillMissing: 0, completed: 0 }))
+      })
+    })
+  ),
+  Layer.effect(
+    MarketOutcomes,
+    Effect.gen(function* () {
+      const handIn = yield* make
+      return MarketOutcomes.of({
+        read: (tickers) => Effect.as(handIn("cleanup_market", tickers), { ended: 0, final: [] })
+      })
+    })
+  )
+)
+
+/** As WORK_QUEUE_ENABLE says: the heavy pulls are enqueued for workers, or done here. */
+export const layer = Layer.unwrap(
+  Effect.gen(function* () {
+    const { enable } = yield* Setting.read(QueueConfig.delegation)
+    const chosen: Layer.Layer<
+      MarketCatchUp | MarketOutcomes,
+      SettingError,
+      CandleHistory | Catalog | EventIntake | ExchangeTime | KalshiRest | MarketCompletion | PgClient.PgClient
+    > = enable
+      ? delegated.pipe(
+          Layer.provide(WorkQueue.layer),
+          Layer.provide(RabbitWakeUp.layer),
+          Layer.provide(QueueJobs.layer),
+          Layer.provide(MarketCatchUp.layer)
+        )
+      : Layer.merge(MarketCatchUp.layer, MarketOutcomes.layer)
+    return chosen
+  })
+)

@@ -1,0 +1,108 @@
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import { KalshiRest } from "../kalshi/KalshiRest.ts"
+import type { KalshiRestError } from "../kalshi/KalshiRestError.ts"
+import { lifeOf } from "../market/CandlePeriod.ts"
+import { toMillis } from "../market/Timestamp.ts"
+import { JobFailed } from "../queue/Job.ts"
+import { JobHandlers } from "../queue/JobHandlers.ts"
+import { ExchangeTime } from "../runtime/ExchangeTime.ts"
+import { Catalog } from "../store/Catalog.ts"
+import { MarketCompletion } from "../store/MarketCompletion.ts"
+import { CandleHistory } from "./CandleHistory.ts"
+import { EventIntake } from "./EventIntake.ts"
+import { MarketCatchUp } from "./MarketCatchUp.ts"
+import { MarketOutcomes, tickersPerCall } from "./MarketOutcomes.ts"
+import { TradeHistory } from "./TradeHistory.ts"
+
+/** What a worker does for the jobs of history: what rest does itself without a queue. */
+export const layer = Layer.effect(
+  JobHandlers,
+  Effect.gen(function* () {
+    const rest = yield* KalshiRest
+    const catalog = yield* Catalog
+    const completion = yield* MarketCompletion
+    const history = yield* CandleHistory
+    const intake = yield* EventIntake
+    const catchUp = yield* MarketCatchUp
+    const outcomes = yield* MarketOutcomes
+    const trades = yield* TradeHistory
+    const time = yield* ExchangeTime
+
+    const pulled = ({ failed, problem }: { readonly failed: number; readonly problem: string | undefined }) =>
+      failed > 0 ? again(problem ?? "candles could not be read") : Effect.void
+
+    return JobHandlers.of({
+      backfill_market: ({ payload }) =>
+        Effect.gen(function* () {
+          const markets = yield* completion.named(payload.tickers)
+          if (payload.force_full === true) {
+            const requests = catchUp.requestsOf(markets)
+            yield* pulled(yield* history.pull(requests, "backfill", { force: true }))
+          }
+          const found = yield* catchUp.catchUp(markets)
+          yield* pulled(found.pulled)
+        }),
+
+      cleanup_market: ({ payload }) =>
+        Effect.gen(function* () {
+          const final = new Set<string>()
+          for (let at = 0; at < payload.tickers.length; at += tickersPerCall)
+            for (const ticker of (yield* outcomes.read(payload.tickers.slice(at, at + tickersPerCall))).final)
+              final.add(ticker)
+          const markets = yield* completion.named(payload.tickers)
+          // What the exchange did not say of a final market it will not say any more.
+          const found = yield* catchUp.catchUp(
+            markets.map((market) => ({ ...market, lacksOutcome: market.lacksOutcome && !final.has(market.ticker) }))
+          )
+          yield* pulled(found.pulled)
+        }).pipe(Effect.catchTag("KalshiRestError", refused)),
+
+      discover_market: ({ payload }) =>
+        Effect.gen(function* () {
+          const events = new Set<string>()
+          for (let at = 0; at < payload.tickers.length; at += tickersPerCall)
+            for (const { eventTicker } of (yield* Stream.runCollect(
+              rest.marketPages({ tickers: payload.tickers.slice(at, at + tickersPerCall), multivariate: "include" })
+            )).flat())
+              if (eventTicker !== undefined) events.add(eventTicker)
+          yield* intake.refreshSeries
+          const frequencies = yield* catalog.seriesFrequencies
+          for (const ticker of events) {
+            const readAt = yield* time.now
+            const event = yield* rest.event(ticker)
+            yield* intake.save([event], frequencies, readAt)
+          }
+        }).pipe(Effect.catchTag("KalshiRestError", refused)),
+
+      repair_gap: ({ payload }) =>
+        Effect.gen(function* () {
+          const now = yield* time.now
+          const markets = yield* completion.named(payload.tickers)
+          const spans = markets.flatMap(({ closeMillis, openMillis, seriesTicker, ticker }) => {
+            if (openMillis === undefined) return []
+            const life = lifeOf(1, openMillis, closeMillis)
+            const fromMillis = Math.max(life.fromMillis, payload.from_ts === undefined ? 0 : toMillis(payload.from_ts))
+            const until = Math.min(life.toMillis, payload.to_ts === undefined ? now : toMillis(payload.to_ts), now)
+            return fromMillis < until
+              ? [{ ticker, seriesTicker, periodMinutes: 1 as const, fromMillis, toMillis: until }]
+              : []
+          })
+          yield* pulled(yield* history.pull(spans, "repaired"))
+          for (const { fromMillis, ticker, toMillis: until } of spans) {
+            const read = yield* trades.readRange({ ticker, ...wholeSeconds(fromMillis, until) }, "repaired")
+            if (read.cause !== undefined) return yield* again(read.cause)
+          }
+        }).pipe(Effect.catchTag("KalshiRestError", refused))
+    })
+  })
+)
+
+const wholeSeconds = (fromMillis: number, toMillis: number) => ({
+  fromMillis: Math.floor(fromMillis / 1000) * 1000,
+  toMillis: Math.ceil(toMillis / 1000) * 1000
+})
+
+const again = (problem: string) => Effect.fail(new JobFailed({ problem, retryable: true }))
+const refused = (error: KalshiRestError) => again(error.message)

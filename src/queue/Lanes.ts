@@ -1,0 +1,47 @@
+import { type Claim, type Lane, priorities } from "../store/QueueJobs.ts"
+
+/**
+ * Where to look for jobs. While somebody holds an old snapshot, the index keeps every job that was ever claimed since, and a search
+ * from its start wades through all of them. So a search starts after what was already seen. A job may still become visible behind
+ * that point: its transaction committed late, or a claim was rolled back. For those a full search is made, as often as it costs little.
+ */
+export class Lanes {
+  readonly #lanes: ReadonlyArray<{ readonly type: string; readonly priority: number }>
+  readonly #after: Map<string, number>
+  #fullAt = 0
+
+  constructor(types: ReadonlyArray<string>) {
+    this.#lanes = Array.from({ length: priorities }, (_, priority) => priority).flatMap((priority) =>
+      types.map((type) => ({ type, priority }))
+    )
+    this.#after = new Map(this.#lanes.map((lane) => [laneKey(lane), 0]))
+  }
+
+  /** When the next full search is due, in milliseconds on the caller's clock. */
+  get fullAt(): number {
+    return this.#fullAt
+  }
+
+  lanes(full: boolean): ReadonlyArray<Lane> {
+    return this.#lanes.map((lane) => ({ ...lane, after: full ? 0 : this.#after.get(laneKey(lane))! }))
+  }
+
+  /** What a search for `wanted` jobs found. */
+  found(claim: Claim, wanted: number): void {
+    if (claim.jobs.length < wanted) {
+      for (const key of this.#after.keys()) this.#after.set(key, claim.newestPosition)
+      return
+    }
+    for (const job of claim.jobs) {
+      const key = laneKey(job)
+      this.#after.set(key, Math.max(this.#after.get(key)!, job.position))
+    }
+  }
+
+  /** A full search took this long: at most a twentieth of the time goes to them. */
+  searched(nowMillis: number, tookMillis: number): void {
+    this.#fullAt = nowMillis + Math.min(60_000, Math.max(50, 20 * tookMillis))
+  }
+}
+
+const laneKey = ({ priority, type }: { readonly type: string; readonly priority: number }) => `${priority}/${type}`

@@ -1,0 +1,105 @@
+import * as PgClient from "@effect/sql-pg/PgClient"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import * as Result from "effect/Result"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { supervise } from "../kalshi/Supervise.ts"
+import { channel, QueueJobs } from "../store/QueueJobs.ts"
+import type { JobType } from "./Job.ts"
+
+export interface Hints {
+  /** Resolves at the next hint; hints while nobody waits are one hint. */
+  readonly next: Effect.Effect<void>
+  /** How hints travel now, for people. */
+  readonly state: Effect.Effect<{ readonly connected: boolean; readonly detail: string }>
+}
+
+/**
+ * Tells workers that there are jobs. Only a hint: it may be lost, come twice or for a job that is gone, and whoever waits for it
+ * also looks from time to time.
+ */
+export class WakeUp extends Context.Service<
+  WakeUp,
+  {
+    /**
+     * Announces jobs, how many of each type. In a transaction: when it commits, and not if it does not. Never waits for a broker
+     * and never fails for it.
+     */
+    announce(jobs: ReadonlyMap<JobType, number>): Effect.Effect<void>
+    /** Hints for jobs of these types, until the scope closes. */
+    subscribe(types: ReadonlyArray<JobType>): Effect.Effect<Hints, never, Scope.Scope>
+  }
+>()("kalshi-ingestor/queue/WakeUp") {
+  /** PostgreSQL's LISTEN and NOTIFY. */
+  static readonly layerListen = Layer.effect(
+    WakeUp,
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      const queueJobs = yield* QueueJobs
+      const subscribe = Effect.fnUntraced(function* (types: ReadonlyArray<JobType>) {
+        const hints = yield* Queue.sliding<void>(1)
+        let connected = false
+        const session = Effect.gen(function* () {
+          const notifications = yield* sql.listen(channel)
+          connected = true
+          yield* Queue.offer(hints, undefined)
+          return yield* Queue.take(notifications).pipe(
+            Effect.flatMap(({ payload }) => (concerns(payload, types) ? Queue.offer(hints, undefined) : Effect.void)),
+            Effect.forever
+          )
+        }).pipe(
+          Effect.scoped,
+          Effect.tapError((error) =>
+            Effect.sync(() => {
+              connected = false
+            }).pipe(Effect.andThen(Effect.logDebug("listening for jobs again", { reason: error._tag })))
+          )
+        )
+        yield* Effect.forkScoped(supervise(session, { backoff, healthyAfter: "5 seconds" }), { startImmediately: true })
+        return {
+          next: Queue.take(hints),
+          state: Effect.sync(() => ({ connected, detail: connected ? "LISTEN" : "LISTEN is interrupted, polling" }))
+        }
+      })
+      return WakeUp.of({
+        announce: (jobs) =>
+          Effect.forEach(jobs, ([type, count]) => queueJobs.tell(encodeNote({ job_type: type, jobs: count })), {
+            discard: true
+          }).pipe(Effect.catch((error) => Effect.logDebug("jobs were not announced", { reason: error.reason._tag }))),
+        subscribe
+      })
+    })
+  )
+
+  /** Nobody is told anything. */
+  static readonly layerSilent = Layer.succeed(
+    WakeUp,
+    WakeUp.of({
+      announce: () => Effect.void,
+      subscribe: () =>
+        Effect.succeed({ next: Effect.never, state: Effect.succeed({ connected: true, detail: "off, polling" }) })
+    })
+  )
+
+  /** Hints are received, but none is sent. */
+  static readonly layerMuted = <E, R>(layer: Layer.Layer<WakeUp, E, R>) =>
+    Layer.effect(
+      WakeUp,
+      Effect.map(WakeUp, (wakeUp) => WakeUp.of({ ...wakeUp, announce: () => Effect.void }))
+    ).pipe(Layer.provide(layer))
+}
+
+/** What a hint says: `jobs` of a type became ready. */
+const Note = Schema.fromJsonString(Schema.Struct({ job_type: Schema.String, jobs: Schema.Finite }))
+const decodeNote = Schema.decodeUnknownResult(Note)
+export const encodeNote = Schema.encodeSync(Note)
+
+const concerns = (payload: string, types: ReadonlyArray<string>): boolean =>
+  Result.match(decodeNote(payload), { onFailure: () => false, onSuccess: (note) => types.includes(note.job_type) })
+
+/** Hints are missed while nobody listens: come back soon. */
+const backoff = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]).pipe(Schedule.jittered)

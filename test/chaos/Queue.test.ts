@@ -1,0 +1,37 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as RabbitBroker from "../../src/local/RabbitBroker.ts"
+import { TestDatabase } from "../support/Database.ts"
+import { throwaway } from "../support/PostgresServer.ts"
+import { perform } from "./queue/QueueScenario.ts"
+import { queueScenarios } from "./queue/QueueScenarios.ts"
+import { ownDatabase } from "./Scenario.ts"
+import { temporary } from "./Stage.ts"
+
+describe("chaos of the queue", () => {
+  for (const scenario of queueScenarios)
+    it.live.skipIf(scenario.needsBroker === true && !RabbitBroker.isInstalled)(
+      `${scenario.name}: ${scenario.about}${scenario.needsBroker === true ? " (install Debian's rabbitmq-server)" : ""}`,
+      () =>
+        Effect.gen(function* () {
+          const outcome =
+            scenario.ownsServer === true
+              ? yield* perform(
+                  scenario,
+                  scenario.short,
+                  yield* ownDatabase(yield* temporary, {
+                    ...throwaway,
+                    synchronous_commit: "on",
+                    ...scenario.server
+                  })
+                )
+              : yield* TestDatabase.pipe(
+                  Effect.flatMap(({ url }) => perform(scenario, scenario.short, { url })),
+                  Effect.provide(TestDatabase.layer)
+                )
+          assert.deepInclude(outcome, { undone: 0, repeated: 0, effects: outcome.jobs }, JSON.stringify(outcome))
+          assert.isAbove(outcome.jobs, 50)
+        }),
+      150_000
+    )
+})
