@@ -10,6 +10,7 @@ import { Discovery } from "./ingest/Discovery.ts"
 import { EventIntake } from "./ingest/EventIntake.ts"
 import { EventScan } from "./ingest/EventScan.ts"
 import { GapRepair } from "./ingest/GapRepair.ts"
+import { LifecycleResumed } from "./ingest/LifecycleResumed.ts"
 import { Maintenance } from "./ingest/Maintenance.ts"
 import { MarketClock } from "./ingest/MarketClock.ts"
 import { TradeHistory } from "./ingest/TradeHistory.ts"
@@ -42,7 +43,7 @@ const History = Layer.mergeAll(EventScan.layer, Delegation.layer).pipe(
 )
 const Loops = Layer.mergeAll(
   Layer.mergeAll(Discovery, Backfill, ClosedCleanup, TradeReconcile, GapRepair, Consistency).pipe(
-    Layer.provide([AccountCheck.layer, TradeHistory.layer]),
+    Layer.provide([AccountCheck.layer, LifecycleResumed.layer, TradeHistory.layer]),
     Layer.provide(History)
   ),
   CoverageLoop,
