@@ -1,8 +1,12 @@
 import * as Layer from "effect/Layer"
 import { AccountCheck } from "./ingest/AccountCheck.ts"
+import { CandleHistory } from "./ingest/CandleHistory.ts"
+import { CoverageLoop } from "./ingest/CoverageLoop.ts"
 import { Discovery } from "./ingest/Discovery.ts"
+import { GapRepair } from "./ingest/GapRepair.ts"
 import { Maintenance } from "./ingest/Maintenance.ts"
 import { MarketClock } from "./ingest/MarketClock.ts"
+import { TradeHistory } from "./ingest/TradeHistory.ts"
 import { TradeReconcile } from "./ingest/TradeReconcile.ts"
 import * as Venue from "./kalshi/Venue.ts"
 import * as Roles from "./local/Roles.ts"
@@ -11,8 +15,11 @@ import * as Health from "./runtime/Health.ts"
 import { runRoleProgram } from "./runtime/Program.ts"
 import * as Setting from "./runtime/Setting.ts"
 import { ActiveMarkets } from "./store/ActiveMarkets.ts"
+import { Candles } from "./store/Candles.ts"
 import { Catalog } from "./store/Catalog.ts"
+import { Coverage } from "./store/Coverage.ts"
 import { Database } from "./store/Database.ts"
+import { GapRepairs } from "./store/GapRepairs.ts"
 import { IngestState } from "./store/IngestState.ts"
 import { MarketKeys } from "./store/MarketKeys.ts"
 import { Migrations } from "./store/Migrations.ts"
@@ -22,12 +29,18 @@ import { Trades } from "./store/Trades.ts"
 import { TradeWindows } from "./store/TradeWindows.ts"
 
 const Loops = Layer.mergeAll(
-  Layer.mergeAll(Discovery, TradeReconcile).pipe(Layer.provide(AccountCheck.layer)),
+  Layer.mergeAll(Discovery, TradeReconcile, GapRepair).pipe(
+    Layer.provide([AccountCheck.layer, TradeHistory.layer, CandleHistory.layer])
+  ),
+  CoverageLoop,
   MarketClock,
   Maintenance
 )
 const Store = Layer.mergeAll(
   Catalog.layer,
+  Coverage.layer,
+  GapRepairs.layer,
+  Candles.layer.pipe(Layer.provide(Partitions.layer)),
   ActiveMarkets.layer,
   IngestState.layer,
   Partitions.layer,

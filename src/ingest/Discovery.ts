@@ -36,7 +36,8 @@ const overlapSeconds = 120
 /** Tickers of one request for markets by name. */
 const tickersPerCall = 100
 
-const cursorKey = "discovery_updated_until"
+/** Key of the instant, epoch seconds, until which all that the exchange updated is in the catalog. */
+export const discoveredUntilKey = "discovery_updated_until"
 const fullKey = "discovery_full_at"
 const seriesKey = "discovery_series_until"
 
@@ -123,7 +124,7 @@ export const Discovery = Layer.effectDiscard(
       const startedAt = Math.floor((yield* time.now) / 1000)
       yield* refreshSeries
       const frequencies = yield* catalog.seriesFrequencies
-      const until = Option.map(yield* state.get(cursorKey), Number)
+      const until = Option.map(yield* state.get(discoveredUntilKey), Number)
       const fullAt = Option.map(yield* state.get(fullKey), Number)
       const full =
         Option.isNone(until) || Option.isNone(fullAt) || time.toWallSpan(startedAt - fullAt.value) >= config.fullSeconds
@@ -144,7 +145,7 @@ export const Discovery = Layer.effectDiscard(
       const now = yield* time.now
       yield* active.advanceClock(now)
       yield* active.refresh(wanted, now)
-      yield* state.set(cursorKey, String(startedAt))
+      yield* state.set(discoveredUntilKey, String(startedAt))
       yield* Metric.update(passes, 1)
       progress.completedAt = yield* Clock.currentTimeMillis
       progress.problem = ""

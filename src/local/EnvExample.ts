@@ -17,6 +17,7 @@ const sections: ReadonlyArray<readonly [title: string, settings: Group]> = [
   ["What is recorded", IngestConfig.strikePeriods],
   ["Discovery (rest)", IngestConfig.discovery],
   ["Trades (rest)", IngestConfig.tradeReconcile],
+  ["Completeness (rest)", IngestConfig.completeness],
   ["Live capture (ws)", IngestConfig.capture],
   ["Portal", portal],
   ["Every program", { ...Logging.settings, ...Health.settings, ...ExchangeTime.settings }]

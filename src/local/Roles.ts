@@ -21,6 +21,13 @@ const common: Group = {
 }
 
 /** Which settings each program reads. */
-export const rest: Group = { ...common, ...kalshi, ...IngestConfig.discovery, ...IngestConfig.tradeReconcile }
+export const rest: Group = {
+  ...common,
+  ...kalshi,
+  ...IngestConfig.discovery,
+  ...IngestConfig.candles,
+  ...IngestConfig.tradeReconcile,
+  ...IngestConfig.completeness
+}
 export const ws: Group = { ...common, ...kalshi, ...IngestConfig.capture }
 export const portal: Group = { ...common, ...portalSettings }

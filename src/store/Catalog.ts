@@ -193,6 +193,8 @@ export class Catalog extends Context.Service<
     readonly seriesFrequencies: Effect.Effect<ReadonlyMap<string, string>, SqlError>
     strikePeriods(eventTickers: ReadonlyArray<string>): Effect.Effect<ReadonlyMap<string, string>, SqlError>
     knownMarkets(tickers: ReadonlyArray<string>): Effect.Effect<ReadonlySet<string>, SqlError>
+    /** When markets settled, epoch milliseconds; those that have not, or are unknown, are absent. */
+    settledMillis(tickers: ReadonlyArray<string>): Effect.Effect<ReadonlyMap<string, number>, SqlError>
   }
 >()("kalshi-ingestor/store/Catalog") {
   static readonly layer = Layer.effect(
@@ -234,7 +236,21 @@ export class Catalog extends Context.Service<
           Effect.map((rows) => new Set(rows.map((row) => row.ticker)))
         )
       )
-      return Catalog.of({ saveSeries, saveEvents, saveMarkets, seriesFrequencies, strikePeriods, knownMarkets })
+      const settledMillis = Effect.fn("Catalog.settledMillis")((tickers: ReadonlyArray<string>) =>
+        sql<{ ticker: string; settlement_ts: Date }>`
+          select ticker, settlement_ts from markets where settlement_ts is not null and ticker = any(${tickers})`.pipe(
+          Effect.map((rows) => new Map(rows.map((row) => [row.ticker, row.settlement_ts.getTime()])))
+        )
+      )
+      return Catalog.of({
+        saveSeries,
+        saveEvents,
+        saveMarkets,
+        seriesFrequencies,
+        strikePeriods,
+        knownMarkets,
+        settledMillis
+      })
     })
   )
 }

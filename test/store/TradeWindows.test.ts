@@ -35,6 +35,7 @@ layer(Store)("TradeWindows", (it) => {
   const record = Effect.fnUntraced(function* (from: number, to: number, cause?: string) {
     const windows = yield* TradeWindows
     yield* windows.record({
+      kind: "reconcile",
       fromMillis: start + from * minute,
       toMillis: start + to * minute,
       checkedAt: yield* windows.clock,
