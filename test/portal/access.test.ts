@@ -1,13 +1,16 @@
 import { scryptSync } from "node:crypto"
-import { assert, describe, it, layer } from "@effect/vitest"
+import { assert, layer } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as SqlClient from "effect/sql/SqlClient"
 import * as TestClock from "effect/testing/TestClock"
 import { LoginThrottle } from "../../src/portal/LoginThrottle.ts"
 import { PortalConfig } from "../../src/portal/PortalConfig.ts"
 import { Sessions } from "../../src/portal/Sessions.ts"
+import { PortalAccess } from "../../src/store/PortalAccess.ts"
+import { TestDatabase } from "../support/Database.ts"
 import { Portal, password, secretKey } from "./PortalFixture.ts"
 
 const configured = (environment: Readonly<Record<string, string>>) =>
@@ -15,10 +18,13 @@ const configured = (environment: Readonly<Record<string, string>>) =>
 
 const sessions = (environment: Readonly<Record<string, string>> = {}) =>
   Layer.fresh(Sessions.layer).pipe(
-    Layer.provide(configured({ WEB_PORTAL_PASSWORD: password, WEB_PORTAL_SECRET_KEY: secretKey, ...environment }))
+    Layer.provide(configured({ WEB_PORTAL_PASSWORD: password, WEB_PORTAL_SECRET_KEY: secretKey, ...environment })),
+    Layer.provide(Layer.fresh(PortalAccess.layer))
   )
 
-describe("sessions", () => {
+const database = Layer.suspend(() => TestDatabase.layer)
+
+layer(database, { timeout: "30 seconds" })("sessions", (it) => {
   it.effect("end after twelve hours", () =>
     Effect.gen(function* () {
       const { signIn, verify } = yield* Sessions
@@ -64,25 +70,28 @@ describe("sessions", () => {
   })
 })
 
-describe("the throttle", () => {
+const retryAfter = (attempt: ReturnType<LoginThrottle["Service"]["attempt"]>) =>
+  Effect.map(Effect.flip(attempt), (error) => (error._tag === "TooManyAttempts" ? error.retryAfterSeconds : undefined))
+
+layer(database, { timeout: "30 seconds" })("the throttle", (it) => {
   it.effect("slows an address that guesses, leaves others alone and forgets after success", () =>
     Effect.gen(function* () {
       const { attempt, succeeded } = yield* LoginThrottle
       for (let i = 0; i < 5; i++) yield* attempt("guesser")
-      assert.strictEqual((yield* Effect.flip(attempt("guesser"))).retryAfterSeconds, 1)
+      assert.strictEqual(yield* retryAfter(attempt("guesser")), 1)
       yield* attempt("somebody else")
       yield* TestClock.adjust("1 second")
       yield* attempt("guesser")
-      assert.strictEqual((yield* Effect.flip(attempt("guesser"))).retryAfterSeconds, 2)
+      assert.strictEqual(yield* retryAfter(attempt("guesser")), 2)
       yield* TestClock.adjust("2 seconds")
       yield* attempt("guesser")
       yield* succeeded("guesser")
       for (let i = 0; i < 5; i++) yield* attempt("guesser")
-    }).pipe(Effect.provide(LoginThrottle.layer))
+    }).pipe(Effect.provide(LoginThrottle.layer.pipe(Layer.provide(PortalAccess.layer))))
   )
 })
 
-describe("settings", () => {
+layer(database, { timeout: "30 seconds" })("settings", (it) => {
   const good = { WEB_PORTAL_PASSWORD: "p", WEB_PORTAL_SECRET_KEY: secretKey }
   const cases: ReadonlyArray<readonly [string, Readonly<Record<string, string>>]> = [
     ["WEB_PORTAL_PASSWORD", { ...good, WEB_PORTAL_PASSWORD: "" }],
@@ -96,16 +105,16 @@ describe("settings", () => {
     ["WEB_PORTAL_COOKIE_DOMAIN", { ...good, WEB_PORTAL_COOKIE_DOMAIN: "a;b" }],
     ["WEB_PORTAL_COOKIE_PATH", { ...good, WEB_PORTAL_COOKIE_PATH: "portal" }]
   ]
-  it.effect.each(cases)("%s is refused in one line without the secret", ([setting, environment]) =>
-    Effect.gen(function* () {
-      const error = yield* Effect.flip(
-        Layer.build(Sessions.layer.pipe(Layer.provide(configured(environment)))).pipe(Effect.scoped)
-      )
-      assert.strictEqual(error.setting, setting)
-      assert.notInclude(error.message, "\n")
-      assert.notInclude(error.message, "fifteen-letters")
-    })
-  )
+  for (const [setting, environment] of cases)
+    it.effect(`${setting} is refused in one line without the secret: ${JSON.stringify(environment)}`, () =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(Layer.build(sessions(environment)).pipe(Effect.scoped))
+        assert.isTrue(error._tag === "SettingError")
+        assert.strictEqual(error.setting, setting)
+        assert.notInclude(error.message, "\n")
+        assert.notInclude(error.message, "fifteen-letters")
+      })
+    )
 })
 
 layer(Portal.layerWith({ WEB_PORTAL_COOKIE_NAME: "kp", WEB_PORTAL_TRUST_PROXY: "1" }), {
@@ -145,6 +154,56 @@ layer(Portal.layerWith({ WEB_PORTAL_COOKIE_NAME: "kp", WEB_PORTAL_TRUST_PROXY: "
       const logout = yield* ask("/api/session", { method: "DELETE", headers })
       assert.strictEqual(logout.status, 204)
       assert.match(String(logout.headers["set-cookie"]), /^kp=; Max-Age=0;/)
+      assert.strictEqual(
+        (yield* ask("/api/overview", { headers })).status,
+        401,
+        "a copy of the cookie is worth nothing"
+      )
+    })
+  )
+
+  it.effect("closes for every session at once", () =>
+    Effect.gen(function* () {
+      const { ask, signIn } = yield* Portal
+      const [mine, other] = [yield* signIn, yield* signIn]
+      assert.strictEqual((yield* ask("/api/overview", { headers: other })).status, 200)
+      assert.strictEqual((yield* ask("/api/sessions", { method: "DELETE", headers: mine })).status, 204)
+      for (const headers of [mine, other]) assert.strictEqual((yield* ask("/api/overview", { headers })).status, 401)
+      assert.strictEqual((yield* ask("/api/overview", { headers: yield* signIn })).status, 200)
+    })
+  )
+
+  it.effect("opens for reading with a token, which is shown once and can be taken back", () =>
+    Effect.gen(function* () {
+      const { ask, signIn } = yield* Portal
+      const sql = yield* SqlClient.SqlClient
+      const cookie = yield* signIn
+      const made = yield* ask("/api/tokens", { method: "POST", headers: cookie, json: { name: "notebook", days: 30 } })
+      assert.strictEqual(made.status, 200)
+      const { id, token } = JSON.parse(made.body)
+      assert.match(token, /^kpt_[\w-]{43}$/)
+      const bearer = { authorization: `Bearer ${token}` }
+      for (const path of ["/api/overview", "/api/events", "/openapi.json"])
+        assert.strictEqual((yield* ask(path, { headers: bearer })).status, 200, path)
+      for (const [method, path] of [
+        ["GET", "/api/tokens"],
+        ["POST", "/api/tokens"],
+        ["DELETE", "/api/sessions"],
+        ["POST", "/api/markets/X/snapshot"],
+        ["POST", "/api/markets/X/backfill"]
+      ] as const)
+        assert.strictEqual(
+          (yield* ask(path, { method, headers: bearer, ...(method === "POST" ? { json: { name: "x" } } : {}) })).status,
+          401,
+          path
+        )
+      assert.notInclude((yield* ask("/api/tokens", { headers: cookie })).body, token)
+      const stored = yield* sql<{ text: string }>`select t::text as text from api_tokens t`
+      assert.isFalse(stored.some(({ text }) => text.includes(token) || text.includes(token.slice(4))))
+      assert.strictEqual((yield* ask("/api/overview", { headers: { authorization: `Bearer ${token}x` } })).status, 401)
+      assert.strictEqual((yield* ask(`/api/tokens/${id}`, { method: "DELETE", headers: cookie })).status, 204)
+      assert.strictEqual((yield* ask(`/api/tokens/${id}`, { method: "DELETE", headers: cookie })).status, 404)
+      assert.strictEqual((yield* ask("/api/overview", { headers: bearer })).status, 401)
     })
   )
 
@@ -223,3 +282,21 @@ layer(Portal.layerWith({ WEB_PORTAL_COOKIE_NAME: "kp", WEB_PORTAL_TRUST_PROXY: "
     })
   )
 })
+
+layer(Portal.layerWith({ WEB_PORTAL_RATE_PER_SEC: "2" }), { timeout: "30 seconds", excludeTestServices: true })(
+  "the pace",
+  (it) => {
+    it.effect("of one visitor is limited, not that of another", () =>
+      Effect.gen(function* () {
+        const { ask, signIn } = yield* Portal
+        const [mine, other] = [yield* signIn, yield* signIn]
+        const statuses = yield* Effect.forEach(Array.from({ length: 20 }), () =>
+          Effect.map(ask("/api/events/counts", { headers: mine }), ({ status }) => status)
+        )
+        assert.strictEqual(statuses[0], 200)
+        assert.include(statuses, 429)
+        assert.strictEqual((yield* ask("/api/events/counts", { headers: other })).status, 200)
+      })
+    )
+  }
+)
