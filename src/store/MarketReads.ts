@@ -203,8 +203,9 @@ export class MarketReads extends Context.Service<
           b.bid::text as "yesBid", b.ask::text as "yesAsk", 'ticks' as source
         from (
           select date_bin(${`${minutes} minutes`}::interval, t.ts, timestamptz '2000-01-01 00:00:00Z') as starts,
-            (array_agg(t.price_dollars order by t.ts))[1] as open, max(t.price_dollars) as high, min(t.price_dollars) as low,
-            (array_agg(t.price_dollars order by t.ts desc))[1] as close, max(t.volume) - min(t.volume) as volume,
+            (array_agg(t.price_dollars order by t.ts) filter (where t.price_dollars > 0))[1] as open,
+            max(t.price_dollars) filter (where t.price_dollars > 0) as high, min(t.price_dollars) filter (where t.price_dollars > 0) as low,
+            (array_agg(t.price_dollars order by t.ts desc) filter (where t.price_dollars > 0))[1] as close, max(t.volume) - min(t.volume) as volume,
             (array_agg(t.open_interest order by t.ts desc))[1] as interest,
             (array_agg(t.yes_bid_dollars order by t.ts desc))[1] as bid, (array_agg(t.yes_ask_dollars order by t.ts desc))[1] as ask
           from ticks t where t.market_id = ${idOf(ticker)} and ${within(span)}

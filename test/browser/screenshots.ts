@@ -50,7 +50,7 @@ const chosen = Effect.gen(function* () {
 
 const shoot = async (page: Page, file: string) => {
   await page.waitForTimeout(2500)
-  await page.screenshot({ path: path.join(out, file), clip: undefined, fullPage: false })
+  await page.screenshot({ path: path.join(out, file) })
   process.stdout.write(`${file}\n`)
 }
 

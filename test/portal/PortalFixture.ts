@@ -33,6 +33,7 @@ interface Asked {
 export class Portal extends Context.Service<
   Portal,
   {
+    readonly origin: string
     readonly ask: (path: string, asked?: Asked) => Effect.Effect<Answer>
     /** Signs in and succeeds with the `Cookie` header of the session. */
     readonly signIn: Effect.Effect<{ readonly cookie: string }>
@@ -98,11 +99,15 @@ export class Portal extends Context.Service<
           return Effect.sync(() => sent.destroy())
         })
 
-      return Portal.of({ ask, signIn, readUntil })
+      return Portal.of({ origin: `http://127.0.0.1:${port}`, ask, signIn, readUntil })
     })
   )
 
-  static readonly layerWith = (environment: Readonly<Record<string, string>>) => {
+  /** `pages`: where the built pages are; a stand-in by default. */
+  static readonly layerWith = (
+    environment: Readonly<Record<string, string>>,
+    pages = new URL("./pages/", import.meta.url)
+  ) => {
     const settings = ConfigProvider.layer(
       ConfigProvider.fromUnknown({
         WEB_PORTAL_PASSWORD: password,
@@ -112,7 +117,7 @@ export class Portal extends Context.Service<
       })
     )
     const served = HttpRouter.serve(PortalRoutes, { disableLogger: true, disableListenLog: true }).pipe(
-      Layer.provide(WebAssets.layerFrom(new URL("./pages/", import.meta.url))),
+      Layer.provide(WebAssets.layerFrom(pages)),
       Layer.provide([PortalConfig.layer, ExchangeTime.layerReal, Loops.layer]),
       Layer.provide(settings)
     )

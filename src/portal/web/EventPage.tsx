@@ -217,6 +217,10 @@ export const EventPage = ({ ticker }: { readonly ticker: string }) => {
     () => new Map((chart.value?.lines ?? []).map((line, index) => [line.ticker, index])),
     [chart.value]
   )
+  const range = useMemo((): readonly [number, number] => {
+    const times = (sparks.value?.lines ?? []).flatMap(({ points }) => [points[0]?.[0] ?? 0, points.at(-1)?.[0] ?? 0])
+    return times.length === 0 ? [0, 1] : [Math.min(...times), Math.max(...times)]
+  }, [sparks.value])
   const shown = event.value === undefined ? undefined : applied(event.value, quotes)
   const title = shown?.title ?? ticker
 
@@ -253,17 +257,7 @@ export const EventPage = ({ ticker }: { readonly ticker: string }) => {
           </Section>
           <Section id="outcomes" title="Outcomes" note={shown === undefined ? "" : count(shown.outcomes.length)}>
             <Shown asked={event}>
-              {() => (
-                <Outcomes
-                  event={shown!}
-                  lines={lines}
-                  coloured={coloured}
-                  range={[
-                    Date.parse(sparks.value?.from ?? "") / 1000 || 0,
-                    Date.parse(sparks.value?.to ?? "") / 1000 || 1
-                  ]}
-                />
-              )}
+              {() => <Outcomes event={shown!} lines={lines} coloured={coloured} range={range} />}
             </Shown>
           </Section>
         </>

@@ -22,13 +22,13 @@ export const Chance = ({ mid, tone = "" }: { readonly mid: string | null; readon
         <rect class="bar-level" width={Number(mid) * 100} height="6" />
       </svg>
       <span key={mid} class="told">
-        {percent(roundedMid(mid))}
+        {chance(mid)}
       </span>
     </span>
   )
 
 /** A midpoint to a tenth of a per cent: its quote has the exact figures. */
-const roundedMid = (mid: string) => (Math.round(Number(mid) * 1000) / 1000).toFixed(3)
+const chance = (mid: string) => `${(Number(mid) * 100).toFixed(1)}%`
 
 export const StatusPill = ({ status }: { readonly status: string | null }) => (
   <span class={`pill ${status ?? ""}`}>{status ?? "unknown"}</span>

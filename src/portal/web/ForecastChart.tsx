@@ -22,6 +22,7 @@ const ForecastChart = ({ lines, label }: { readonly lines: ReadonlyArray<Forecas
       })
       series.setData(line.points.map(([seconds, value]) => ({ time: seconds as UTCTimestamp, value })))
     }
+    made.priceScale("right").applyOptions({ scaleMargins: { top: 0.04, bottom: 0.04 } })
     made.timeScale().fitContent()
     chart.current = made
     return () => made.remove()

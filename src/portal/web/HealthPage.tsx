@@ -98,6 +98,10 @@ const Feeds = ({ feeds }: { readonly feeds: Health["feeds"] }) => (
   </div>
 )
 
+/** Most positions are instants in epoch seconds. */
+const position = (value: string) =>
+  /^1\d{9}$/.test(value) ? <When time={new Date(Number(value) * 1000).toISOString()} /> : value
+
 export const HealthPage = () => {
   const health = useAsk("health", (client) => client.system.health(), 5)
   const { note } = useContext(ExchangeContext)
@@ -109,8 +113,7 @@ export const HealthPage = () => {
     onGap: health.reload,
     onRefused: health.reload
   })
-  const age = (time: string | null) =>
-    time === null ? "none" : `${span((exchange - Date.parse(time)) / 1000 / speed)} ago`
+  const age = (time: string | null) => (time === null ? "none" : span((exchange - Date.parse(time)) / 1000 / speed))
   return (
     <Shell title="Health" link={link}>
       <div class="title">
@@ -121,20 +124,20 @@ export const HealthPage = () => {
           <>
             <dl class="figures">
               <Figure
-                label="Newest tick"
+                label="Newest tick, age"
                 value={age(facts.newestTickAt)}
                 title={facts.newestTickAt === null ? undefined : utc(facts.newestTickAt)}
               />
               <Figure
-                label="Newest trade"
+                label="Newest trade, age"
                 value={age(facts.newestTradeAt)}
                 title={facts.newestTradeAt === null ? undefined : utc(facts.newestTradeAt)}
               />
-              <Figure label="Newest lifecycle step" value={age(facts.newestLifecycleAt)} />
+              <Figure label="Lifecycle, age" value={age(facts.newestLifecycleAt)} />
               <Figure label="Open gaps" value={count(facts.openGaps)} alarm={facts.openGaps > 0} />
-              <Figure label="Gaps, last day" value={count(facts.gapsLastDay)} />
+              <Figure label="Gaps, day" value={count(facts.gapsLastDay)} />
               <Figure
-                label="Quarantined, last day"
+                label="Quarantined, day"
                 value={count(facts.quarantinedLastDay)}
                 alarm={facts.quarantinedLastDay > 0}
               />
@@ -186,7 +189,7 @@ export const HealthPage = () => {
                           <th scope="row" class="text">
                             {cursor.key}
                           </th>
-                          <td class="text wrap">{cursor.value}</td>
+                          <td class="text wrap">{position(cursor.value)}</td>
                           <td>{span(cursor.ageSeconds)} ago</td>
                         </tr>
                       ))}

@@ -237,7 +237,11 @@ export const MarketPage = ({ ticker }: { readonly ticker: string }) => {
               <span class="ticker">{ticker}</span> {shown !== undefined && <StatusPill status={shown.status} />}{" "}
               {shown?.closeTime != null && (
                 <>
-                  {shown.result === null && shown.status === "active" ? "closes" : "close"}{" "}
+                  {shown.status === "active" || shown.status === "inactive"
+                    ? "closes"
+                    : shown.status === "initialized"
+                      ? "will close"
+                      : "closed"}{" "}
                   <When time={shown.closeTime} />
                 </>
               )}

@@ -142,8 +142,20 @@ const PriceChart = (props: PriceChartProps) => {
             }
       )
     )
-    const side = (which: "yesBid" | "yesAsk") =>
-      bars.map(({ candle, time }) => (candle?.[which] == null ? { time } : { time, value: Number(candle[which]) }))
+    // An empty side has no price, and no line leads over what is missing.
+    const side = (which: "yesBid" | "yesAsk") => {
+      const value = (candle: ChartCandle | undefined) => {
+        const price = candle?.[which] == null ? 0 : Number(candle[which])
+        return price > 0 && price < 1 ? price : undefined
+      }
+      return bars.map(({ candle, time }, i) => {
+        const here = value(candle)
+        if (here === undefined) return { time }
+        return value(bars[i + 1]?.candle) === undefined || value(bars[i - 1]?.candle) === undefined
+          ? { time, value: here, color: "transparent" }
+          : { time, value: here }
+      })
+    }
     now.bid.setData(side("yesBid"))
     now.ask.setData(side("yesAsk"))
     now.volume.setData(

@@ -35,8 +35,11 @@ const full = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric"
 
 const dateOf = (time: Time) => new Date(Number(time) * 1000)
 
-export const asPercent = (value: number) => `${(value * 100).toFixed(1)}%`
-export const asCents = (value: number) => `${Number((value * 100).toFixed(2))}¢`
+/** Nothing is beyond 0 and 1, so an axis has no figures there. */
+const isChance = (value: number) => value > -1e-9 && value < 1 + 1e-9
+
+export const asPercent = (value: number) => (isChance(value) ? `${(value * 100).toFixed(1)}%` : "")
+export const asCents = (value: number) => (isChance(value) ? `${Number((value * 100).toFixed(2))}¢` : "")
 
 /** Local time, and UTC beside it. */
 export const bothTimes = (seconds: number) => {
