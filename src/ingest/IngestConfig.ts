@@ -297,3 +297,10 @@ export const completeness = {
     max: 100
   })
 }
+
+export const importer = {
+  from: Setting.secret(
+    "IMPORT_FROM",
+    "the Python original's database for `migrator import`, postgres://user:password@host:5432/database; as --from it would be seen by everyone on the machine"
+  )
+}

@@ -25,11 +25,13 @@ export const rest: Group = {
   ...common,
   ...kalshi,
   ...IngestConfig.discovery,
-  ...IngestConfig.candles,
+  ...IngestConfig.backfill,
+  ...IngestConfig.closedCleanup,
   ...IngestConfig.tradeReconcile,
   ...IngestConfig.completeness
 }
 export const ws: Group = { ...common, ...kalshi, ...IngestConfig.capture }
+export const migrator: Group = IngestConfig.importer
 
 const { apiKeyId: _, privateKeyPath: __, socketUrl: ___, ...publicRoutes } = kalshi
 /** The portal has no key: it reads what the exchange shows everybody. */

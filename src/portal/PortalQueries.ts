@@ -10,6 +10,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import * as Tick from "../market/Tick.ts"
 import type { Timestamp } from "../market/Timestamp.ts"
 import { searchQuery } from "../store/SearchWords.ts"
+import { transaction } from "../store/Transaction.ts"
 import { BadCursor } from "./ApiErrors.ts"
 import type { MarketPage, MarketQuote, MarketRow } from "./MarketListsApi.ts"
 
@@ -114,7 +115,7 @@ export class PortalQueries extends Context.Service<
         return yield* sql<{ readonly ticker: string }>`
           select m.ticker from markets m left join events e on e.event_ticker = m.event_ticker
           where market_is_closed(m.status) ${wordsMatch(words)} ${ofPeriod(page)} limit ${rareUpTo + 1}`
-      }, sql.withTransaction)
+      }, transaction(sql))
 
       const closedSearch = Effect.fnUntraced(function* (words: string, page: PageRequest) {
         const found = yield* closedMatching(words, page)

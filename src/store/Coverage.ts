@@ -75,28 +75,32 @@ export class Coverage extends Context.Service<
         }
       })
 
-      const hours = Effect.fn("Coverage.hours")(function* (query: CoverageQuery) {
-        const from = fromMillis(query.fromMillis)
-        const to = fromMillis(query.toMillis)
-        const rows = yield* sql<HourRow>`
-          with wanted as (
-            select coalesce(array_agg(m.ticker), '{}') as tickers
-            from markets m left join events e using (event_ticker)
-            where m.open_time < ${to}::timestamptz and m.close_time > ${from}::timestamptz
-              and (${query.seriesTicker ?? null}::text is null or e.series_ticker = ${query.seriesTicker ?? null}::text)
-              and (${query.eventTicker ?? null}::text is null or m.event_ticker = ${query.eventTicker ?? null}::text)
-              and (${query.marketTicker ?? null}::text is null or m.ticker = ${query.marketTicker ?? null}::text)
-          )
+      const hoursOf = (tickers: ReadonlyArray<string>, query: CoverageQuery) =>
+        sql<HourRow>`
           select h.ticker, m.event_ticker, e.series_ticker, h.hour, h.state, h.open_ms, h.live_ms, h.healed_ms, h.candles
-          from wanted w
-          cross join lateral coverage_hours(
-            w.tickers, array_fill(${from}::timestamptz, array[cardinality(w.tickers)]),
-            array_fill(${to}::timestamptz, array[cardinality(w.tickers)]), ${fromMillis(query.nowMillis)}::timestamptz,
-            ${interval(query.graceMillis)}::interval) h
+          from coverage_hours(
+            ${tickers}::text[], array_fill(${fromMillis(query.fromMillis)}::timestamptz, array[${tickers.length}::int]),
+            array_fill(${fromMillis(query.toMillis)}::timestamptz, array[${tickers.length}::int]),
+            ${fromMillis(query.nowMillis)}::timestamptz, ${interval(query.graceMillis)}::interval) h
           join markets m on m.ticker = h.ticker
           left join events e using (event_ticker)
           order by h.ticker, h.hour`
-        return rows.map(
+
+      const hours = Effect.fn("Coverage.hours")(function* (query: CoverageQuery) {
+        const markets = yield* sql<{ ticker: string }>`
+          select m.ticker
+          from markets m left join events e using (event_ticker)
+          where m.open_time < ${fromMillis(query.toMillis)}::timestamptz and m.close_time > ${fromMillis(query.fromMillis)}::timestamptz
+            and (${query.seriesTicker ?? null}::text is null or e.series_ticker = ${query.seriesTicker ?? null}::text)
+            and (${query.eventTicker ?? null}::text is null or m.event_ticker = ${query.eventTicker ?? null}::text)
+            and (${query.marketTicker ?? null}::text is null or m.ticker = ${query.marketTicker ?? null}::text)
+          order by m.ticker`
+        const tickers = markets.map(({ ticker }) => ticker)
+        const batches = Array.from({ length: Math.ceil(tickers.length / batch) }, (_, at) =>
+          tickers.slice(at * batch, (at + 1) * batch)
+        )
+        const rows = yield* Effect.forEach(batches, (some) => hoursOf(some, query), { concurrency: 2 })
+        return rows.flat().map(
           (row): CoverageHour => ({
             ticker: row.ticker,
             eventTicker: row.event_ticker ?? undefined,

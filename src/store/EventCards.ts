@@ -10,6 +10,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { Decimal } from "../market/Decimal.ts"
 import { fromMillis, type Timestamp } from "../market/Timestamp.ts"
 import { searchQuery } from "./SearchWords.ts"
+import { transaction } from "./Transaction.ts"
 
 export const cardSections = ["active", "scheduled", "closed"] as const
 export type CardSection = (typeof cardSections)[number]
@@ -172,7 +173,7 @@ export class EventCards extends Context.Service<
         return yield* sql<{ readonly ticker: string }>`
           select c.event_ticker as ticker from event_cards c
           where c.section = ${section} and c.words @@ to_tsquery('simple', ${words}) limit ${rareUpTo + 1}`
-      }, sql.withTransaction)
+      }, transaction(sql))
 
       const matching = Effect.fnUntraced(function* (query: CardQuery) {
         const words = searchQuery(query.search)

@@ -4,6 +4,7 @@ import * as Layer from "effect/Layer"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { fromMillis, type Timestamp } from "../market/Timestamp.ts"
+import { transaction } from "./Transaction.ts"
 
 export interface ApiTokenRow {
   readonly id: string
@@ -119,7 +120,7 @@ export class PortalAccess extends Context.Service<
               values (${address}, ${record.wrong}, ${at(record.lastMillis)}::timestamptz, ${at(record.freeMillis)}::timestamptz)
               on conflict (address) do update set wrong = excluded.wrong, last_at = excluded.last_at, free_at = excluded.free_at`
           return rows[0]
-        }, sql.withTransaction),
+        }, transaction(sql)),
         forgetAttempts: Effect.fn("PortalAccess.forgetAttempts")((address: string) =>
           Effect.asVoid(sql`delete from portal_login_attempts where address = ${address}`)
         ),

@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
@@ -54,19 +55,23 @@ const test = <A, E>(
     A,
     E,
     Layer.Success<ReturnType<typeof layerOf>> | Layer.Success<typeof TestDatabase.layer> | Simulator
-  >
+  >,
+  settings: Readonly<Record<string, string>> = {}
 ) => {
   const wire = freshWire()
   return body(wire).pipe(
     Effect.provide(
-      Layer.provideMerge(layerOf(wire), Layer.mergeAll(TestDatabase.layer, Simulator.layer({ speed: 0, startMs })))
+      Layer.provideMerge(
+        layerOf(wire, settings),
+        Layer.mergeAll(TestDatabase.layer, Simulator.layer({ speed: 0, startMs }))
+      )
     )
   )
 }
 
 const candleCalls = (wire: Wire) => wire.asked.filter(isCandles)
 
-describe("a pull of candles", () => {
+describe("a pull of candles", { timeout: 60_000 }, () => {
   it.live("brings every candle with few calls, and once: then nothing is missing", () =>
     test((wire) =>
       Effect.gen(function* () {
@@ -251,6 +256,30 @@ describe("a pull of candles", () => {
         assert.isAbove(again.revised, 100)
         assert.deepStrictEqual(yield* storedCandles(), yield* toldCandles(closed))
       })
+    )
+  )
+
+  it.live("leaves the wanted time between its calls", () =>
+    test(
+      (wire) =>
+        Effect.gen(function* () {
+          const { requests } = yield* scene
+          const { control } = yield* Simulator
+          const history = yield* CandleHistory
+          yield* control.moveCutoff(startMs)
+          const at: Array<number> = []
+          wire.intercept = (route, answer) =>
+            isCandles(route.path)
+              ? Effect.andThen(
+                  Effect.map(Clock.currentTimeMillis, (now) => at.push(now)),
+                  answer
+                )
+              : answer
+          yield* history.pull(requests.slice(0, 5), "backfill")
+          assert.strictEqual(at.length, 5)
+          assert.isAtLeast(at[4]! - at[0]!, 390)
+        }),
+      { KALSHI_CANDLE_MIN_INTERVAL_SECONDS: "0.1" }
     )
   )
 })

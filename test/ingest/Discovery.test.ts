@@ -8,6 +8,7 @@ import * as Schedule from "effect/Schedule"
 import type * as SqlClient from "effect/sql/SqlClient"
 import { AccountCheck } from "../../src/ingest/AccountCheck.ts"
 import { Discovery } from "../../src/ingest/Discovery.ts"
+import { EventIntake } from "../../src/ingest/EventIntake.ts"
 import { Credentials } from "../../src/kalshi/Credentials.ts"
 import { Drift } from "../../src/kalshi/Drift.ts"
 import { KalshiConfig } from "../../src/kalshi/KalshiConfig.ts"
@@ -24,6 +25,7 @@ import { Simulator } from "../../src/simulator/Simulator.ts"
 import { ActiveMarkets } from "../../src/store/ActiveMarkets.ts"
 import { Catalog } from "../../src/store/Catalog.ts"
 import { IngestState } from "../../src/store/IngestState.ts"
+import { MarketCompletion } from "../../src/store/MarketCompletion.ts"
 import { TestDatabase } from "../support/Database.ts"
 
 const startMs = Date.parse("2026-08-24T15:50:00Z")
@@ -52,14 +54,18 @@ const faulty = Effect.fnUntraced(function* () {
   return { asked, layer, refused }
 })
 
-const discovering = Effect.fnUntraced(function* (http: Effect.Success<ReturnType<typeof faulty>>) {
+const discovering = Effect.fnUntraced(function* (
+  http: Effect.Success<ReturnType<typeof faulty>>,
+  settings: Readonly<Record<string, string>> = {}
+) {
   const { clock, restUrl } = yield* Simulator
   const environment = ConfigProvider.layer(
     ConfigProvider.fromUnknown({
       KALSHI_REST_URL: restUrl,
       KALSHI_REST_RATE_LIMIT_BACKEND: "memory",
       KALSHI_REST_RATE_PER_SEC: "1000",
-      DISCOVERY_SECONDS: "0.3"
+      DISCOVERY_SECONDS: "0.3",
+      ...settings
     })
   )
   const time = ExchangeTime.layerLinear({
@@ -77,7 +83,7 @@ const discovering = Effect.fnUntraced(function* (http: Effect.Success<ReturnType
     Layer.provide([KalshiConfig.layer, Drift.layer])
   )
   return Discovery.pipe(
-    Layer.provide(AccountCheck.layer),
+    Layer.provide([AccountCheck.layer, EventIntake.layer.pipe(Layer.provide(MarketCompletion.layer))]),
     Layer.provide([venue, Catalog.layer, ActiveMarkets.layer, IngestState.layer, time, Health.layer]),
     Layer.provide(Loops.layer),
     Layer.provide(environment)
@@ -125,6 +131,29 @@ describe("discovery", () => {
           (n) => n >= first + 4
         )
         assert.deepStrictEqual([...new Set(http.asked.slice(first))].sort(), ["/events", "/series"])
+      }).pipe(Effect.scoped)
+    )
+  )
+
+  it.live("finds combos only when they are asked for", () =>
+    test(
+      Effect.gen(function* () {
+        const sql = yield* PgClient.PgClient
+        const http = yield* faulty()
+        const combos = Effect.map(
+          sql<{ n: number }>`select count(*)::int as n from active_markets where ticker like 'KXMVE%'`,
+          (rows) => rows[0]!.n
+        )
+        yield* Effect.gen(function* () {
+          yield* Layer.build(yield* discovering(http))
+          yield* until(state, (found) => "discovery_updated_until" in found)
+          assert.strictEqual(yield* combos, 0)
+        }).pipe(Effect.scoped)
+        yield* Layer.build(Layer.fresh(yield* discovering(http, { INCLUDE_MULTIVARIATE: "1" })))
+        yield* until(combos, (n) => n >= 24)
+        const [mixed] = yield* sql<{ n: number }>`
+          select count(*)::int as n from markets where (ticker like 'KXMVE%') is distinct from (is_multivariate is true)`
+        assert.strictEqual(mixed!.n, 0)
       }).pipe(Effect.scoped)
     )
   )

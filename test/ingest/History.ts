@@ -3,7 +3,11 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schedule from "effect/Schedule"
+import { AccountCheck } from "../../src/ingest/AccountCheck.ts"
 import { CandleHistory } from "../../src/ingest/CandleHistory.ts"
+import { EventIntake } from "../../src/ingest/EventIntake.ts"
+import { EventScan } from "../../src/ingest/EventScan.ts"
+import { MarketCatchUp } from "../../src/ingest/MarketCatchUp.ts"
 import { Credentials } from "../../src/kalshi/Credentials.ts"
 import { Drift } from "../../src/kalshi/Drift.ts"
 import { KalshiConfig } from "../../src/kalshi/KalshiConfig.ts"
@@ -18,11 +22,13 @@ import type { Market } from "../../src/market/Market.ts"
 import { fromMillis, toMillis } from "../../src/market/Timestamp.ts"
 import { ExchangeTime } from "../../src/runtime/ExchangeTime.ts"
 import { Health } from "../../src/runtime/Health.ts"
+import { Loops } from "../../src/runtime/Loops.ts"
 import { Simulator } from "../../src/simulator/Simulator.ts"
 import { ActiveMarkets } from "../../src/store/ActiveMarkets.ts"
 import { Candles } from "../../src/store/Candles.ts"
 import { Catalog } from "../../src/store/Catalog.ts"
 import { IngestState } from "../../src/store/IngestState.ts"
+import { MarketCompletion } from "../../src/store/MarketCompletion.ts"
 import { Partitions } from "../../src/store/Partitions.ts"
 
 /** A Monday afternoon; the hour in which markets trade ends ten minutes later. */
@@ -37,6 +43,11 @@ type Answer = Effect.Effect<unknown, KalshiRestError>
 /** Stands between us and the exchange, and remembers what was asked. */
 export interface Wire {
   readonly asked: Array<string>
+  /** Only events of this series, so many a page. */
+  series: string | undefined
+  pageSize: number
+  /** How much later than the exchange's clock ours is. */
+  lateMillis: number
   intercept: (route: Route, answer: Answer) => Answer
 }
 
@@ -55,7 +66,9 @@ const http = (wire: Wire) =>
         get: (route) =>
           Effect.suspend(() => {
             wire.asked.push(route.path)
-            return wire.intercept(route, get(route))
+            const isEvents = route.path === "/events" && wire.series !== undefined
+            const query = { ...route.query, series_ticker: wire.series, limit: wire.pageSize }
+            return wire.intercept(route, get(isEvents ? { ...route, query } : route))
           })
       })
     )
@@ -79,7 +92,7 @@ export const layerOf = (wire: Wire, settings: Readonly<Record<string, string>> =
       const time = Layer.succeed(
         ExchangeTime,
         ExchangeTime.of({
-          now: Effect.map(control.stats, ({ exchangeTime }) => Date.parse(exchangeTime)),
+          now: Effect.map(control.stats, ({ exchangeTime }) => Date.parse(exchangeTime) + wire.lateMillis),
           fromWall: (millis) => clock.exchangeMs + (millis - clock.wallMs),
           toWallSpan: (millis) => millis,
           simulated: true
@@ -97,16 +110,35 @@ export const layerOf = (wire: Wire, settings: Readonly<Record<string, string>> =
         Catalog.layer,
         ActiveMarkets.layer,
         IngestState.layer,
+        MarketCompletion.layer,
         Candles.layer.pipe(Layer.provideMerge(Partitions.layer))
       )
-      return CandleHistory.layer.pipe(
+      return Layer.mergeAll(EventScan.layer, MarketCatchUp.layer).pipe(
+        Layer.provideMerge(Layer.mergeAll(CandleHistory.layer, EventIntake.layer)),
         Layer.provideMerge(Layer.mergeAll(venue, store, time, Health.layer)),
         Layer.provideMerge(environment)
       )
     })
   )
 
-export const freshWire = (): Wire => ({ asked: [], intercept: (_, answer) => answer })
+export const freshWire = (): Wire => ({
+  asked: [],
+  series: undefined,
+  pageSize: 200,
+  lateMillis: 0,
+  intercept: (_, answer) => answer
+})
+
+type Loop<E, R> = Layer.Layer<never, E, R | AccountCheck | Loops>
+
+/** Runs a loop until its part of the health report tells of its first pass; returns what it tells. */
+export const onePass = <E, R>(part: string, loop: Loop<E, R>) =>
+  Effect.gen(function* () {
+    const health = yield* Health
+    yield* Layer.build(Layer.fresh(loop.pipe(Layer.provide(AccountCheck.layer), Layer.provide(Loops.layer))))
+    const { parts } = yield* until(health.report, ({ parts }) => parts[part]?.detail !== "no pass has completed yet")
+    return parts[part]?.detail ?? ""
+  }).pipe(Effect.scoped)
 
 /** One candle as a line of text, as the exchange's answer or the database has it. */
 const line = (parts: ReadonlyArray<string | number | null | undefined>) => parts.map((part) => part ?? "-").join(" ")
@@ -165,7 +197,7 @@ export const storedCandles = (interval: CandleInterval = 1) =>
   )
 
 export const until = <A, E, R>(look: Effect.Effect<A, E, R>, done: (found: A) => boolean) =>
-  look.pipe(Effect.repeat({ schedule: Schedule.spaced("50 millis"), until: done }), Effect.timeout("15 seconds"))
+  look.pipe(Effect.repeat({ schedule: Schedule.spaced("50 millis"), until: done }), Effect.timeout("40 seconds"))
 
 /** As our catalog would know the markets from before they closed. */
 export const asOpen = (markets: ReadonlyArray<Market>): ReadonlyArray<Market> =>

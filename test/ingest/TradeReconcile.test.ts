@@ -355,7 +355,7 @@ describe("the reconciliation of trades", () => {
   it.live("set, it records trades from its start also where none are recorded live", () =>
     test(
       Effect.gen(function* () {
-        const { known, reconcile, rest } = yield* scene(300)
+        const { known, reconcile, rest } = yield* scene(30)
         const { control } = yield* Simulator
         yield* control.advance(20 * minute)
         yield* reconcile({ TRADE_RECONCILE_SECONDS: "0.1", TRADE_RECONCILE_LAG_SECONDS: "0" })

@@ -2,6 +2,8 @@ import * as PgClient from "@effect/sql-pg/PgClient"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { eventLifecycle } from "../../src/kalshi/LifecycleWire.ts"
+import { ignoreUnknown } from "../../src/kalshi/Unknowns.ts"
 import type { Decimal } from "../../src/market/Decimal.ts"
 import type { Market } from "../../src/market/Market.ts"
 import type { Timestamp } from "../../src/market/Timestamp.ts"
@@ -104,6 +106,34 @@ layer(Store)("the history of metadata", (it) => {
       assert.deepStrictEqual(yield* sql`select fee_type_override from event_as_of('E', ${second}::timestamptz)`, [
         { fee_type_override: null }
       ])
+    })
+  )
+
+  it.effect("an override of fees ends when the exchange says so, and not when it says nothing", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      const catalog = yield* Catalog
+      const save = (msg: object) =>
+        Effect.gen(function* () {
+          const event = yield* Effect.fromResult(eventLifecycle({ event_ticker: "F", ...msg }, ignoreUnknown))
+          yield* catalog.saveEvents([{ event, strikePeriod: "hour" }])
+          const rows = yield* sql<{ type: string | null; multiplier: string | null }>`
+            select fee_type_override as type, fee_multiplier_override as multiplier from events where event_ticker = 'F'`
+          return [rows[0]!.type, rows[0]!.multiplier]
+        })
+      assert.deepStrictEqual(yield* save({ title: "F" }), [null, null])
+      assert.deepStrictEqual(yield* save({ fee_type_override: "flat", fee_multiplier_override: 0.5 }), ["flat", "0.5"])
+      assert.deepStrictEqual(yield* save({ title: "G" }), ["flat", "0.5"])
+      assert.deepStrictEqual(yield* save({ fee_type_override: null, fee_multiplier_override: 0.25 }), ["flat", "0.25"])
+      assert.deepStrictEqual(yield* save({ fee_type_override: null, fee_multiplier_override: null }), [null, null])
+      assert.deepStrictEqual(
+        (yield* changes("F")).filter(({ field }) => field === "fee_multiplier_override"),
+        [
+          { field: "fee_multiplier_override", before: null, after: 0.5 },
+          { field: "fee_multiplier_override", before: 0.5, after: 0.25 },
+          { field: "fee_multiplier_override", before: 0.25, after: null }
+        ]
+      )
     })
   )
 

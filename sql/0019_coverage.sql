@@ -43,6 +43,7 @@ create table market_coverage (
 ) with (fillfactor = 80);
 create index market_coverage_day on market_coverage (((hour at time zone 'UTC')::date));
 create index market_coverage_hour on market_coverage (hour);
+create index market_coverage_degraded on market_coverage (hour) where state = 'degraded';
 
 -- What must be computed anew. Rows are only added and removed, never changed, so that no writer waits for another. No market: all of
 -- the slots; no slots: all.
@@ -141,7 +142,7 @@ create function coverage_hours(
       ) as spans
     from divisions d
     group by d.ticker
-  ), hours as (
+  ), hours as materialized (
     select w.market_id, w.ticker, h.hour, w.heard_at,
       coverage_span(greatest(h.hour, w.open_time), least(h.hour + interval '1 hour', w.close_time)) as opened,
       case
@@ -159,7 +160,7 @@ create function coverage_hours(
     cross join lateral generate_series(
       hour_of(greatest(w.from_hour, w.open_time)),
       least(w.to_hour, w.close_time) - interval '1 microsecond', interval '1 hour') as h (hour)
-  ), counted as (
+  ), counted as materialized (
     select h.*, tstzmultirange(h.opened) * h.live as had,
       (select count(*)::integer from market_candles c
        where c.market_ticker = h.ticker and c.period_interval_minutes in (1, 60)
@@ -184,6 +185,7 @@ begin
   select p.until into before from coverage_progress p;
   if before is null then
     insert into coverage_progress (until) values (due);
+    delete from coverage_stale;
     insert into coverage_stale (from_ts, to_ts) values ('-infinity', due);
   elsif before < due then
     update coverage_progress set until = due;
@@ -211,12 +213,14 @@ begin
     delete from coverage_stale s where s.market_ticker is null returning s.shard, s.slots, s.from_ts, s.to_ts
   )
   insert into coverage_stale (market_ticker, from_ts, to_ts)
-  select m.ticker, greatest(b.from_ts, m.open_time), least(b.to_ts, m.close_time, due)
+  select m.ticker, greatest(min(b.from_ts), m.open_time), least(max(b.to_ts), m.close_time, due)
   from broad b
   join markets m on m.close_time > b.from_ts and m.open_time < least(b.to_ts, due) and m.open_time < m.close_time
   where b.slots is null or market_slot(
     case split_part(b.shard, '/', 1) when 'event' then coalesce(m.event_ticker, m.ticker) else m.ticker end,
-    split_part(b.shard, '/', 2)::integer) = any (b.slots);
+    split_part(b.shard, '/', 2)::integer) = any (b.slots)
+  group by m.ticker
+  order by 2, 1;
 
   return (select count(*) from coverage_stale);
 end

@@ -1,3 +1,7 @@
+-- An override of its series' fees can end, which is not the same as not being spoken of.
+alter table events add column has_fee_override boolean;
+comment on column events.has_fee_override is 'null: the exchange has not said';
+
 -- What the catalog said before. Every change of a series, an event or a market leaves one row with the old and the new value of
 -- the fields that changed, in the transaction that made it, whoever made it.
 create table metadata_changes (
@@ -41,11 +45,11 @@ create trigger series_history after update on series for each row
 create trigger events_history after update on events for each row
   when (
     (old.series_ticker, old.title, old.sub_title, old.category, old.collateral_return_type, old.mutually_exclusive, old.strike_date,
-     old.strike_period, old.strike_period_exchange, old.cadence, old.fee_type_override, old.fee_multiplier_override,
+     old.strike_period, old.strike_period_exchange, old.cadence, old.has_fee_override, old.fee_type_override, old.fee_multiplier_override,
      old.exchange_index, old.last_updated)
     is distinct from
     (new.series_ticker, new.title, new.sub_title, new.category, new.collateral_return_type, new.mutually_exclusive, new.strike_date,
-     new.strike_period, new.strike_period_exchange, new.cadence, new.fee_type_override, new.fee_multiplier_override,
+     new.strike_period, new.strike_period_exchange, new.cadence, new.has_fee_override, new.fee_type_override, new.fee_multiplier_override,
      new.exchange_index, new.last_updated)
   )
   execute function record_metadata_change('event', 'event_ticker');
