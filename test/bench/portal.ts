@@ -14,9 +14,9 @@ import * as Redacted from "effect/Redacted"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as Ports from "../../src/local/Ports.ts"
 import type { Decimal } from "../../src/market/Decimal.ts"
+import { fromMillis } from "../../src/market/Timestamp.ts"
 import { EmbeddedPostgres } from "../../src/store/EmbeddedPostgres.ts"
 import { MarketKeys } from "../../src/store/MarketKeys.ts"
-import { provenance } from "../../src/store/Provenance.ts"
 import { TickBatch } from "../../src/store/TickBatch.ts"
 import { Ticks } from "../../src/store/Ticks.ts"
 import { transaction } from "../../src/store/Transaction.ts"
@@ -111,7 +111,7 @@ const routesOf = Effect.gen(function* () {
       .map(({ day }) => day)
       .toSorted()
       .at(-1) ?? ""
-  const before = new Date(Date.parse(today) - 13 * 86_400_000).toISOString().slice(0, 10)
+  const before = fromMillis(Date.parse(today) - 13 * 86_400_000).slice(0, 10)
   const sorts = ["close_time", "open_time", "title", "category", "strike_period", "market_count"]
   const routes: Readonly<Record<string, () => string>> = {
     "page /": () => "/",
@@ -181,7 +181,7 @@ const writing = Effect.fnUntraced(function* (rate: number, done: { ticks: number
           dollarVolume: undefined,
           dollarOpenInterest: undefined
         },
-        provenance.live
+        "live"
       )
     }
     const began = performance.now()

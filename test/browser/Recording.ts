@@ -43,7 +43,8 @@ export const recording = Effect.fnUntraced(function* (options: { readonly speed:
     KALSHI_REST_URL: announced.rest,
     KALSHI_WS_URL: announced.ws,
     EXCHANGE_CLOCK: announced.clock,
-    DISCOVERY_SECONDS: "10"
+    DISCOVERY_SECONDS: "10",
+    KALSHI_WS_CHANNELS: "ticker,market_lifecycle_v2,trade,orderbook_delta"
   }
   const migrated = yield* Programs.run("migrator", env)
   if (migrated.code !== 0) return yield* Effect.die(new Error(migrated.stderr))

@@ -30,16 +30,17 @@ const chosen = Effect.gen(function* () {
     select c.event_ticker as event from event_cards c join event_quotes q using (event_ticker)
     where c.section = 'active' and c.markets between 4 and 14 order by q.volume desc nulls last limit 1`
   const [market] = yield* sql<{ market: string }>`
-    select k.ticker as market from ticks t join market_keys k using (market_id)
-    join markets m on m.ticker = k.ticker and m.status = 'active'
-    left join market_quotes q on q.ticker = k.ticker
-    where q.yes_bid_dollars between 0.2 and 0.7 group by 1 order by count(*) desc limit 1`
+    select q.ticker as market from market_quotes q join markets m using (ticker)
+    cross join (select min(from_ts) as began from capture_gaps where to_ts is not null and cause <> 'left_out') g
+    where m.status = 'active' and q.yes_bid_dollars between 0.15 and 0.85
+    order by m.open_time < g.began - interval '10 minutes' desc, m.close_time - m.open_time, abs(q.yes_bid_dollars - 0.5) limit 1`
   const [cover] = yield* sql<{ series: string; day: string }>`
-    select series_ticker as series, day::text as day from coverage_days group by 1, 2 order by sum(hours) desc limit 1`
+    select series_ticker as series, day::text as day from coverage_days where state = 'live' group by 1, 2
+    order by sum(hours) between 20 and 400 desc, sum(hours) desc limit 1`
   return {
-    index: "/",
-    event: `/event/${event?.event}`,
     market: `/market/${market?.market}`,
+    event: `/event/${event?.event}`,
+    index: "/",
     opportunities: "/opportunities?quality=all",
     coverage: cover === undefined ? "/coverage" : `/coverage?series=${cover.series}&day=${cover.day}`,
     health: "/health",
@@ -56,12 +57,11 @@ const shoot = async (page: Page, file: string) => {
 
 const main = Effect.fn("screenshots")(function* (args: ReadonlyArray<string>) {
   const { databaseUrl, origin, startWs } = yield* recording({ speed: 40, rate: 40 })
-  const half = seconds(args) / 2
-  yield* Effect.scoped(Effect.andThen(startWs, Effect.sleep(`${half} seconds`)))
+  yield* Effect.scoped(Effect.andThen(startWs, Effect.sleep(`${seconds(args)} seconds`)))
   yield* Console.log("a hole of six seconds")
   yield* Effect.sleep("6 seconds")
   yield* startWs
-  yield* Effect.sleep(`${half} seconds`)
+  yield* Effect.sleep("30 seconds")
   const pages = yield* chosen.pipe(Effect.provide(PgClient.layer({ url: databaseUrl })))
   fs.mkdirSync(out, { recursive: true })
   for (const [look, options] of Object.entries(looks))
