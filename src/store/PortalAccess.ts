@@ -93,7 +93,7 @@ export class PortalAccess extends Context.Service<
         endedSessions: Effect.gen(function* () {
           const rows = yield* sql<{ readonly validFrom: number | null; readonly nonces: ReadonlyArray<string> }>`
             select case when isfinite(s.valid_from) then (extract(epoch from s.valid_from) * 1000)::float8 end as "validFrom",
-              array(select nonce from portal_sessions_ended where expires_at > clock_timestamp()) as nonces
+              array(select nonce from portal_sessions_ended) as nonces
             from portal_sessions s`
           return { validFromMillis: rows[0]?.validFrom ?? Number.NEGATIVE_INFINITY, nonces: new Set(rows[0]?.nonces) }
         }),

@@ -57,6 +57,26 @@ layer(database, { timeout: "30 seconds" })("sessions", (it) => {
     }).pipe(Effect.provide(sessions()))
   )
 
+  it.effect("that end on one portal end on the others of the database, within two seconds", () =>
+    Effect.gen(function* () {
+      const [one, other] = [
+        yield* Sessions.pipe(Effect.provide(sessions())),
+        yield* Sessions.pipe(Effect.provide(sessions()))
+      ]
+      const [leaving, staying] = [yield* one.signIn(password, "b"), yield* one.signIn(password, "b")]
+      const known = yield* other.verify(leaving.token)
+      assert.isTrue(Option.isSome(known))
+      yield* one.end(Option.getOrThrow(known))
+      yield* TestClock.adjust("3 seconds")
+      assert.isTrue(Option.isNone(yield* other.verify(leaving.token)))
+      assert.isTrue(Option.isSome(yield* other.verify(staying.token)))
+      yield* one.endAll
+      yield* TestClock.adjust("3 seconds")
+      assert.isTrue(Option.isNone(yield* other.verify(staying.token)))
+      assert.isTrue(Option.isSome(yield* other.verify((yield* other.signIn(password, "b")).token)))
+    })
+  )
+
   it.effect("start with a scrypt-hashed password too", () => {
     const salt = Buffer.from("0123456789abcdef")
     const hash = scryptSync(password, salt, 32, { N: 1024, r: 8, p: 1 })
@@ -88,6 +108,21 @@ layer(database, { timeout: "30 seconds" })("the throttle", (it) => {
       yield* succeeded("guesser")
       for (let i = 0; i < 5; i++) yield* attempt("guesser")
     }).pipe(Effect.provide(LoginThrottle.layer.pipe(Layer.provide(PortalAccess.layer))))
+  )
+})
+
+layer(database, { timeout: "30 seconds" })("several portals", (it) => {
+  it.effect("count the guesses of an address together", () =>
+    Effect.gen(function* () {
+      const portal = Layer.fresh(LoginThrottle.layer).pipe(Layer.provide(Layer.fresh(PortalAccess.layer)))
+      const [one, other] = [
+        yield* LoginThrottle.pipe(Effect.provide(portal)),
+        yield* LoginThrottle.pipe(Effect.provide(portal))
+      ]
+      for (let i = 0; i < 5; i++) yield* (i % 2 === 0 ? one : other).attempt("guesser")
+      assert.strictEqual(yield* retryAfter(one.attempt("guesser")), 1)
+      assert.strictEqual(yield* retryAfter(other.attempt("guesser")), 1)
+    })
   )
 })
 

@@ -242,6 +242,26 @@ layer(portal, { timeout: "60 seconds", excludeTestServices: true })("a market", 
     })
   )
 
+  it.effect("is backfilled by a job, entered once, where there is a queue", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const [there] = yield* sql<{ queue: boolean }>`select to_regclass('queue_jobs') is not null as queue`
+      const queue = yield* read("/api/queue")
+      assert.strictEqual(queue.enabled, there!.queue)
+      const first = yield* ask(at("/backfill"), "POST")
+      if (!there!.queue) return assert.strictEqual(first.status, 409)
+      assert.deepInclude(JSON.parse(first.body), { done: true })
+      assert.deepInclude(JSON.parse((yield* ask(at("/backfill"), "POST")).body), { done: false })
+      const jobs =
+        yield* sql`select payload ->> 'force_full' as full from queue_jobs where job_type = 'backfill_market'`
+      assert.deepStrictEqual(jobs, [{ full: "true" }])
+      yield* Effect.sleep("1100 millis")
+      const [waiting] = (yield* read("/api/queue")).waiting
+      assert.deepInclude(waiting, { jobType: "backfill_market", about: ticker, status: "pending" })
+      assert.strictEqual((yield* ask("/api/markets/NOPE/backfill", "POST")).status, 404)
+    })
+  )
+
   it.effect("is on the pages of health and coverage", () =>
     Effect.gen(function* () {
       const health = yield* read("/api/health")
