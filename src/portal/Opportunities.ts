@@ -1,3 +1,4 @@
+import * as Cache from "effect/Cache"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -75,9 +76,9 @@ export class Opportunities extends Context.Service<
       const legs = yield* Effect.cachedWithTTL(reads.legs, "2 seconds")
       const closes = (millis: number | null) => (millis === null ? null : fromMillis(millis))
 
-      const findBaskets = Effect.fn("Opportunities.baskets")(function* (query: BasketQuery) {
+      /** Every basket with an edge before fees, best first. */
+      const compute = Effect.fn("Opportunities.compute")(function* (maxAgeMinutes: number) {
         const now = yield* time.now
-        const maxAge = (query.maxTickAgeMinutes ?? config.opportunityMaxTickAgeMinutes) * 60_000
         const found = [...byEvent(yield* legs)].flatMap(([eventTicker, own]): ReadonlyArray<Basket> => {
           const [first] = own
           if (first === undefined || first.mutuallyExclusive !== true || own.length < 2) return []
@@ -90,9 +91,9 @@ export class Opportunities extends Context.Service<
           )
           const both = baskets(own, { type: first.feeType, multiplier: first.feeMultiplier })
           return [both.buy, both.sell].flatMap((basket) => {
-            if (basket === undefined || (query.side !== undefined && basket.side !== query.side)) return []
-            if (DecimalOps.compare(basket.edge, zero) <= 0) return []
-            const why = doubts(basket, own, oldest, maxAge)
+            if (basket === undefined || DecimalOps.compare(basket.edge, zero) <= 0) return []
+            const why = doubts(basket, own, oldest, maxAgeMinutes * 60_000)
+            const pays = isPositive(basket.profit)
             return [
               {
                 ...basket,
@@ -100,21 +101,28 @@ export class Opportunities extends Context.Service<
                 title: first.eventTitle,
                 strikePeriod: first.strikePeriod,
                 closeTime: closes(first.closeMillis),
-                quality:
-                  why.length === 0 && isPositive(basket.profit) ? ("confirmed" as const) : ("indicative" as const),
-                why: why.length === 0 && !isPositive(basket.profit) ? ["fees take it"] : why,
+                quality: why.length === 0 && pays ? ("confirmed" as const) : ("indicative" as const),
+                why: why.length === 0 && !pays ? ["fees take it"] : why,
                 oldestQuoteSeconds: oldest === null ? null : oldest / 1000
               }
             ]
           })
         })
-        return found
-          .filter(({ quality }) => query.quality === "all" || quality === "confirmed")
-          .toSorted(
-            (a, b) =>
-              Number(b.quality === "confirmed") - Number(a.quality === "confirmed") ||
-              DecimalOps.compare(b.profit ?? zero, a.profit ?? zero) ||
-              DecimalOps.compare(b.edge, a.edge)
+        return found.toSorted(
+          (a, b) =>
+            Number(b.quality === "confirmed") - Number(a.quality === "confirmed") ||
+            DecimalOps.compare(b.profit ?? zero, a.profit ?? zero) ||
+            DecimalOps.compare(b.edge, a.edge)
+        )
+      })
+      const computed = yield* Cache.make({ capacity: 20, timeToLive: "2 seconds", lookup: compute })
+
+      const findBaskets = Effect.fn("Opportunities.baskets")(function* (query: BasketQuery) {
+        const all = yield* Cache.get(computed, query.maxTickAgeMinutes ?? config.opportunityMaxTickAgeMinutes)
+        return all
+          .filter(
+            ({ quality, side }) =>
+              (query.quality === "all" || quality === "confirmed") && (query.side === undefined || query.side === side)
           )
           .slice(0, query.limit ?? shownAtFirst)
       })

@@ -225,8 +225,8 @@ const reading = Effect.fnUntraced(function* (
 ) {
   const names = Object.keys(routes)
   const agent = new Agent({ keepAlive: true, maxSockets: options.readers })
-  const reader = Effect.gen(function* () {
-    const cookie = yield* signIn(port)
+  const cookies = yield* Effect.forEach(Array.from({ length: options.readers }), () => signIn(port))
+  const reader = Effect.fnUntraced(function* (cookie: string) {
     while (true) {
       const name = any(names)
       const { millis, status } = yield* ask({ port, path: routes[name]!(), cookie, agent })
@@ -235,10 +235,7 @@ const reading = Effect.fnUntraced(function* (
       yield* Effect.sleep(options.think * (0.5 + randomInt(1000) / 1000))
     }
   })
-  yield* Effect.all(
-    Array.from({ length: options.readers }, () => reader),
-    { concurrency: "unbounded" }
-  )
+  yield* Effect.forEach(cookies, reader, { concurrency: "unbounded" })
 })
 
 /** Times until each of many clients had a quote that was stored. */
@@ -270,7 +267,7 @@ const fanOut = Effect.fnUntraced(function* (port: number, options: Options) {
     sent.end()
     return sent
   })
-  yield* Effect.sleep("3 seconds")
+  for (let i = 0; i < 60 && open < options.streams; i++) yield* Effect.sleep("500 millis")
   const rounds = 8
   for (let round = 0; round < rounds; round++) {
     const price = `0.9${String(10_000 + round)}`
@@ -315,7 +312,7 @@ const bench = Effect.fn("bench.portal")(function* (options: Options) {
     const found = new Map<string, Array<number>>()
     const refused = new Map<string, number>()
     const readers = yield* Effect.forkChild(reading(port, options, routes, found, refused), { startImmediately: true })
-    yield* Effect.sleep("1 second")
+    yield* Effect.sleep("4 seconds")
     const withReaders = yield* measured(options.rate, options.seconds)
     yield* Fiber.interrupt(readers)
     const done = { ticks: 0, millis: [] as Array<number> }
