@@ -125,8 +125,8 @@ export interface PredictionRow {
   readonly rationale: string | null
 }
 
-/** Ticks are binned for the chart in at most this much of the span's end: the part that has no candles yet. */
-const tickSpanMillis = 6 * 3_600_000
+/** Where no candle was read yet, ticks are binned, in at most this much of the span's end. */
+const tickSpanMillis = { 1: 6 * 3_600_000, 60: 24 * 3_600_000, 1440: 48 * 3_600_000 } as const
 const candlesAtMost = 5_000
 const gapsAtMost = 500
 
@@ -212,16 +212,34 @@ export class MarketReads extends Context.Service<
           group by 1) b
         order by b.starts`
 
+      /** From the first to the last instant of a span whose candles were not read from the exchange; nothing when all were. */
+      const unread = (ticker: string, span: Span, minutes: number) => sql<{
+        readonly fromMillis: number | null
+        readonly toMillis: number | null
+      }>`
+        select (extract(epoch from lower(r.rest)) * 1000)::float8 as "fromMillis", (extract(epoch from upper(r.rest)) * 1000)::float8 as "toMillis"
+        from (
+          select range_merge(tstzmultirange(coverage_span(${fromMillis(span.fromMillis)}::timestamptz, ${fromMillis(span.toMillis)}::timestamptz))
+            - coalesce((select c.checked from candle_ranges c
+              where c.market_ticker = ${ticker} and c.period_interval_minutes = ${minutes}), '{}')) as rest) r`
+
       const candles = Effect.fn("MarketReads.candles")(function* (ticker: string, span: Span, minutes: 1 | 60 | 1440) {
-        const found = (yield* stored(ticker, span, minutes)).toReversed()
-        const until = found.at(-1)?.seconds
-        const rest = {
-          fromMillis: Math.max(until === undefined ? span.fromMillis : until * 1000, span.toMillis - tickSpanMillis),
-          toMillis: span.toMillis
-        }
-        if (rest.fromMillis >= rest.toMillis) return found
-        const later = yield* binned(ticker, rest, minutes)
-        return [...found, ...later.filter(({ seconds }) => until === undefined || seconds > until)]
+        const [found, [rest]] = yield* Effect.all([stored(ticker, span, minutes), unread(ticker, span, minutes)], {
+          concurrency: 2
+        })
+        const candles = found.toReversed()
+        if (rest === undefined || rest.fromMillis === null || rest.toMillis === null) return candles
+        const period = minutes * 60_000
+        const earliest = Math.ceil((span.toMillis - tickSpanMillis[minutes]) / period) * period
+        const made = yield* binned(
+          ticker,
+          { fromMillis: Math.max(rest.fromMillis, earliest), toMillis: rest.toMillis },
+          minutes
+        )
+        const known = new Set(candles.map(({ seconds }) => seconds))
+        return [...candles, ...made.filter(({ seconds }) => !known.has(seconds))].toSorted(
+          (a, b) => a.seconds - b.seconds
+        )
       })
 
       const ticks = Effect.fn("MarketReads.ticks")(

@@ -56,7 +56,7 @@ const shoot = async (page: Page, file: string) => {
 }
 
 const main = Effect.fn("screenshots")(function* (args: ReadonlyArray<string>) {
-  const { databaseUrl, origin, startWs } = yield* recording({ speed: 40, rate: 40 })
+  const { databaseUrl, origin, startWs } = yield* recording({ speed: 90, rate: 40 })
   yield* Effect.scoped(Effect.andThen(startWs, Effect.sleep(`${seconds(args)} seconds`)))
   yield* Console.log("a hole of six seconds")
   yield* Effect.sleep("6 seconds")

@@ -23,6 +23,10 @@ const history = Effect.gen(function* () {
   yield* sql`insert into ticks (ts, received_ms, market_id, price_dollars, yes_bid_dollars, yes_ask_dollars, volume)
     select date_trunc('hour', now()) - interval '20 seconds' + i * (now() - date_trunc('hour', now())) / ${ticksStored}::float8, 12, market_id, 0.3300, 0.3300, 0.3500, i
     from market_keys, generate_series(1, ${ticksStored}::int) i where ticker = ${ticker}`
+  yield* sql`insert into ticks (ts, received_ms, market_id, price_dollars, yes_bid_dollars, yes_ask_dollars, volume, provenance)
+    select date_trunc('hour', now()) - interval '150 minutes', 12, market_id, 0, 0.2, 0.3, 1, 2 from market_keys where ticker = ${ticker}`
+  yield* sql`insert into candle_ranges (market_ticker, period_interval_minutes, checked)
+    values (${ticker}, 1, tstzmultirange(tstzrange(date_trunc('hour', now()) - interval '100 minutes', date_trunc('hour', now()))))`
   yield* sql`insert into trades (ts, trade_id, market_id, micros, count, yes_price_dollars, taker_yes, is_block_trade)
     select date_trunc('milliseconds', now()) - i * interval '1 second', gen_random_uuid(), market_id, 7, 2.50, 0.3400, i % 2 = 0, false
     from market_keys, generate_series(1, 30) i where ticker = ${ticker}`
@@ -125,6 +129,7 @@ layer(portal, { timeout: "60 seconds", excludeTestServices: true })("a market", 
         [...new Set<number>(seconds)].toSorted((a, b) => a - b)
       )
       assert.strictEqual(candles.filter(({ source }: { source: string }) => source === "candle").length, 100)
+      assert.deepInclude(candles[0], { source: "ticks", open: null, yesBid: "0.2", yesAsk: "0.3" })
       const last = candles.at(-1)
       assert.deepInclude(last, { source: "ticks", close: "0.3300", yesBid: "0.3300", yesAsk: "0.3500" })
       assert.strictEqual((yield* ask(at("/candles?from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z"))).status, 400)
@@ -187,21 +192,21 @@ layer(portal, { timeout: "60 seconds", excludeTestServices: true })("a market", 
   it.effect("is downloaded whole, as NDJSON or CSV, and in ranges that meet without overlap", () =>
     Effect.gen(function* () {
       const lines = (yield* ask(at("/download/ticks"))).body.trimEnd().split("\n")
-      assert.strictEqual(lines.length, ticksStored)
-      const first = JSON.parse(lines[0]!)
+      assert.strictEqual(lines.length, ticksStored + 1)
+      const first = JSON.parse(lines[1]!)
       assert.strictEqual(first.yes_bid_dollars, "0.3300")
       const csv = yield* ask(at("/download/ticks?format=csv"))
       assert.match(String(csv.headers["content-type"]), /text\/csv/)
       assert.match(String(csv.headers["content-disposition"]), /KXBTCD-1-T2-ticks\.csv/)
       const [header, row, ...rest] = csv.body.trimEnd().split("\n")
-      assert.strictEqual(rest.length + 1, ticksStored)
+      assert.strictEqual(rest.length, ticksStored)
       assert.strictEqual(header!.split(",").length, row!.split(",").length)
       const middle = JSON.parse(lines[30_000]!).ts
       const [before, after] = [
         yield* ask(at(`/download/ticks?to=${middle}`)),
         yield* ask(at(`/download/ticks?from=${middle}`))
       ]
-      assert.strictEqual(before.body.split("\n").length - 1 + after.body.split("\n").length - 1, ticksStored)
+      assert.strictEqual(before.body.split("\n").length + after.body.split("\n").length, ticksStored + 3)
       assert.strictEqual((yield* ask(at("/download/candles"))).body.trimEnd().split("\n").length, 100)
       assert.strictEqual((yield* ask(at("/download/trades?format=csv"))).body.trimEnd().split("\n").length, 31)
       assert.strictEqual((yield* ask("/api/markets/NOPE/download/ticks")).status, 404)
