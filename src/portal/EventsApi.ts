@@ -112,6 +112,7 @@ export const EventDetail = Schema.Struct({
   openTime: Time,
   closeTime: Time,
   complete: Schema.NullOr(Schema.Boolean),
+  exchangeUrl: Text.annotate(described("the event's page at the exchange; null for a simulated one")),
   outcomes: Schema.Array(Outcome)
 })
 export type EventDetail = typeof EventDetail.Type

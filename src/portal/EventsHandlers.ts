@@ -6,7 +6,7 @@ import * as Tick from "../market/Tick.ts"
 import { fromMillis, toMillis } from "../market/Timestamp.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import { type CardQuery, EventCards } from "../store/EventCards.ts"
-import { EventReads, type ForecastPoint } from "../store/EventReads.ts"
+import { type EventFacts, EventReads, type ForecastPoint } from "../store/EventReads.ts"
 import { BadCursor, BadRange, NotKnown } from "./ApiErrors.ts"
 import type { closeWindows, ForecastLine } from "./EventsApi.ts"
 import { orUnavailable } from "./Guarded.ts"
@@ -30,6 +30,11 @@ const linesOf = (points: ReadonlyArray<ForecastPoint>): ReadonlyArray<ForecastLi
   }
   return [...lines].map(([ticker, points]) => ({ ticker, points }))
 }
+
+const exchangeUrl = (template: string, facts: EventFacts) =>
+  template
+    .replaceAll("{series_ticker}", encodeURIComponent((facts.seriesTicker ?? facts.eventTicker).toLowerCase()))
+    .replaceAll("{event_ticker}", encodeURIComponent(facts.eventTicker.toLowerCase()))
 
 const longestForecastMillis = 31 * 86_400_000
 
@@ -99,6 +104,7 @@ export const EventsHandlers = HttpApiBuilder.group(
         const outcomes = yield* orUnavailable(Cache.get(outcomesOf, params.eventTicker))
         return {
           ...facts,
+          exchangeUrl: time.simulated ? null : exchangeUrl(config.eventUrl, facts),
           outcomes: outcomes.map((outcome) => ({
             ...outcome,
             impliedMid: Tick.impliedYesMid(outcome.yesBid ?? undefined, outcome.yesAsk ?? undefined) ?? null

@@ -116,6 +116,12 @@ const read = Effect.gen(function* () {
     return yield* wrong("WEB_PORTAL_COOKIE_DOMAIN", "is no domain", "set it like WEB_PORTAL_COOKIE_DOMAIN=example.org")
   if (!cookiePath.test(values.cookiePath))
     return yield* wrong("WEB_PORTAL_COOKIE_PATH", "is no path", "set it like WEB_PORTAL_COOKIE_PATH=/")
+  if (!/^https?:\/\/[^\s"'<>]+$/.test(values.eventUrl))
+    return yield* wrong(
+      "WEB_PORTAL_KALSHI_EVENT_URL_TEMPLATE",
+      "is no http address",
+      "set it like https://example.org/{event_ticker}"
+    )
   if (values.cookieSameSite === "None" && !values.cookieSecure)
     return yield* wrong(
       "WEB_PORTAL_COOKIE_SAMESITE",

@@ -138,7 +138,9 @@ layer(database, { timeout: "30 seconds" })("settings", (it) => {
     ["WEB_PORTAL_COOKIE_NAME", { ...good, WEB_PORTAL_COOKIE_NAME: "a b" }],
     ["WEB_PORTAL_COOKIE_SAMESITE", { ...good, WEB_PORTAL_COOKIE_SAMESITE: "None" }],
     ["WEB_PORTAL_COOKIE_DOMAIN", { ...good, WEB_PORTAL_COOKIE_DOMAIN: "a;b" }],
-    ["WEB_PORTAL_COOKIE_PATH", { ...good, WEB_PORTAL_COOKIE_PATH: "portal" }]
+    ["WEB_PORTAL_COOKIE_PATH", { ...good, WEB_PORTAL_COOKIE_PATH: "portal" }],
+    ["WEB_PORTAL_BACKFILL_MODE", { ...good, WEB_PORTAL_BACKFILL_MODE: "maybe" }],
+    ["WEB_PORTAL_KALSHI_EVENT_URL_TEMPLATE", { ...good, WEB_PORTAL_KALSHI_EVENT_URL_TEMPLATE: "javascript:alert(1)" }]
   ]
   for (const [setting, environment] of cases)
     it.effect(`${setting} is refused in one line without the secret: ${JSON.stringify(environment)}`, () =>

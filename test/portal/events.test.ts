@@ -174,6 +174,7 @@ layer(Portal.layerWith({ WEB_PORTAL_LIMIT: "15" }), { timeout: "60 seconds", exc
         yield* Effect.sleep("1100 millis")
         const detail = yield* read("/api/events/KXACT4")
         assert.deepInclude(detail, { title: "Rain 4", feeType: "quadratic", mutuallyExclusive: true, status: "open" })
+        assert.strictEqual(detail.exchangeUrl, "https://kalshi.com/markets/kxa")
         assert.deepInclude(detail.outcomes[0], {
           ticker: "KXACT4-1",
           impliedMid: "0.7050",

@@ -169,6 +169,16 @@ const Facts = ({ event }: { readonly event: EventDetail }) => (
           : `${event.feeType.replaceAll("_", " ")}${event.feeMultiplier === null ? "" : ` × ${amount(event.feeMultiplier)}`}`}
       </dd>
     </div>
+    {event.exchangeUrl !== null && (
+      <div>
+        <dt>At the exchange</dt>
+        <dd>
+          <a href={event.exchangeUrl} rel="noreferrer">
+            {event.seriesTicker ?? event.eventTicker}
+          </a>
+        </dd>
+      </div>
+    )}
     <div>
       <dt>Record</dt>
       <dd>{event.complete === true ? "complete" : event.complete === false ? "still growing" : nothing}</dd>
