@@ -160,7 +160,7 @@ export class EventCards extends Context.Service<
         c.strike_period as "strikePeriod", c.status, rfc3339(c.open_time) as "openTime", rfc3339(c.close_time) as "closeTime",
         c.markets, c.settled, c.is_complete as complete, c.outcome,
         q.leader_ticker as "leaderTicker", q.leader_name as "leaderName", q.leader_mid::text as "leaderMid",
-        p.yes_prob::text as forecast, q.volume::text as volume, rfc3339(q.quoted_at) as "quotedAt"`)
+        trim_scale(round(p.yes_prob, 6))::text as forecast, q.volume::text as volume, rfc3339(q.quoted_at) as "quotedAt"`)
       const beside = sql.literal(`
         left join event_quotes q on q.event_ticker = c.event_ticker
         left join lateral (

@@ -108,7 +108,7 @@ export class EventReads extends Context.Service<
             q.yes_bid_dollars::text as "yesBid", q.yes_ask_dollars::text as "yesAsk", q.yes_bid_size::text as "yesBidSize",
             q.yes_ask_size::text as "yesAskSize", q.price_dollars::text as "lastPrice", q.volume::text as volume,
             q.open_interest::text as "openInterest", rfc3339(q.quoted_at) as "quotedAt", q.source,
-            p.yes_prob::text as forecast, p.confidence::text as confidence, rfc3339(p.predicted_at) as "forecastAt"
+            trim_scale(round(p.yes_prob, 6))::text as forecast, trim_scale(round(p.confidence, 6))::text as confidence, rfc3339(p.predicted_at) as "forecastAt"
           from markets m
           join market_quotes q on q.ticker = m.ticker
           left join lateral (

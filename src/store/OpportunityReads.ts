@@ -52,7 +52,7 @@ export class OpportunityReads extends Context.Service<
           coalesce(e.fee_multiplier_override, s.fee_multiplier)::text as "feeMultiplier",
           q.yes_bid_dollars::text as "yesBid", q.yes_bid_size::text as "yesBidSize", q.yes_ask_dollars::text as "yesAsk",
           q.yes_ask_size::text as "yesAskSize", (extract(epoch from q.quoted_at) * 1000)::float8 as "quotedMillis", q.source,
-          p.yes_prob::text as forecast, p.confidence::text as confidence,
+          trim_scale(round(p.yes_prob, 6))::text as forecast, trim_scale(round(p.confidence, 6))::text as confidence,
           (extract(epoch from p.predicted_at) * 1000)::float8 as "forecastMillis"
         from active_markets a
         join market_quotes q on q.ticker = a.ticker
