@@ -23,7 +23,7 @@ import { databaseUrl } from "../support/PostgresServer.ts"
 
 /*
  * Method. One real PostgreSQL 18 with fsync on; ours, graphile-worker and pg-boss each in a database of its own there. A consumer is
- * a process of its own that runs 4 jobs at a time; jobs do nothing. All jobs of a phase are entered before its consumers begin; a job
+ * a process of its own that runs 4 jobs at a time (ours takes up to 32 ahead, WORK_QUEUE_PREFETCH); jobs do nothing. All jobs of a phase are entered before its consumers begin; a job
  * counts when its end is in the database (pg-boss, which says nothing of the kind: when its handler returned). `heldSnapshotRatio`
  * is the rate of the last jobs of a long run during all of which an older snapshot is held, over the rate without one. `pickupMs` is from
  * before a lone job is sent to the start of its handler, in a consumer that idles. Everything shares this machine's cores.
