@@ -47,7 +47,10 @@ const chaos = Effect.fnUntraced(function* (scenario: Scenario, args: ReadonlyArr
 export const main = (args: ReadonlyArray<string>): void => {
   const scenario = scenarios.find(({ name }) => name === args[0])
   const ofQueue = queueScenarios.find(({ name }) => name === args[0])
-  if (ofQueue !== undefined) return runMain(queueChaos(ofQueue, args.slice(1)))
+  if (ofQueue !== undefined) {
+    runMain(queueChaos(ofQueue, args.slice(1)))
+    return
+  }
   const program =
     scenario === undefined
       ? Console.error(args[0] === undefined ? usage : `"${args[0]}" is no scenario; ${usage}`).pipe(Effect.as(false))
