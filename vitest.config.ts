@@ -14,8 +14,13 @@ if (!("groupBy" in Map)) {
   Object.defineProperty(Map, "groupBy", { value: groupBy, configurable: true, writable: true })
 }
 
+/** CI's machines are shared and slow at times: there a test that fails is tried once more, and named if it then passes. */
+// @effect-diagnostics-next-line processEnv:off a test run has no ConfigProvider of its own
+const retries = Number(process.env["TEST_RETRIES"] ?? 0)
+
 export default defineConfig({
   test: {
+    retry: retries,
     include: ["test/**/*.test.ts"],
     pool: "forks",
     maxWorkers: 2,

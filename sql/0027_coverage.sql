@@ -43,6 +43,7 @@ create table market_coverage (
 ) with (fillfactor = 80);
 create index market_coverage_day on market_coverage (((hour at time zone 'UTC')::date));
 create index market_coverage_hour on market_coverage (hour);
+create index market_coverage_degraded on market_coverage (hour) where state = 'degraded';
 
 -- What must be computed anew. Rows are only added and removed, never changed, so that no writer waits for another. No market: all of
 -- the slots; no slots: all.

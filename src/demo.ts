@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import * as Demo from "./local/Demo.ts"
 import * as DurationText from "./local/DurationText.ts"
 import * as RabbitBroker from "./local/RabbitBroker.ts"
+import { presenter } from "./runtime/CommandLine.ts"
 import { runProgram } from "./runtime/Program.ts"
 import * as Setting from "./runtime/Setting.ts"
 import { SettingError } from "./runtime/SettingError.ts"
@@ -69,6 +70,6 @@ const demo = Command.make(
 runProgram(
   "demo",
   Command.run(demo, { version: "0.1.0" }).pipe(
-    Effect.provide(Layer.mergeAll(NodeServices.layer, NodeHttpClient.layerNodeHttp))
+    Effect.provide(Layer.mergeAll(presenter("demo"), NodeServices.layer, NodeHttpClient.layerNodeHttp))
   )
 )

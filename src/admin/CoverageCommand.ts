@@ -7,7 +7,7 @@ import * as Option from "effect/Option"
 import { coverageMoment } from "../ingest/CoverageMoment.ts"
 import { type CoverageHour, holes } from "../market/Coverage.ts"
 import { fromMillis } from "../market/Timestamp.ts"
-import { layerOneLine, refusedFlags } from "../runtime/CommandLine.ts"
+import { presenter } from "../runtime/CommandLine.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import { ExitCode } from "../runtime/ExitCode.ts"
 import { SettingError } from "../runtime/SettingError.ts"
@@ -152,6 +152,5 @@ const layerDatabase = Coverage.layer.pipe(
  * remain, 1 for a mistake or a fault.
  */
 export const coverageCommand = Command.run(command.pipe(Command.provide(layerDatabase)), { version: "0.1.0" }).pipe(
-  refusedFlags,
-  Effect.provide(layerOneLine("coverage"))
+  Effect.provide(presenter("coverage"))
 )

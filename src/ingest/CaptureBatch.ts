@@ -180,10 +180,8 @@ export class CaptureBatch {
       case "Ok":
       case "Unsubscribed":
       case "ErrorReply":
-        if (frame.sid !== undefined) this.#isNew({ sid: frame.sid, seq: frame.seq }, "control", at, heard, state)
-        return
       case "Unknown":
-        this.#count(record, at, heard, state)
+        if (frame.sid !== undefined) this.#isNew({ sid: frame.sid, seq: frame.seq }, "control", at, heard, state)
         return
     }
   }

@@ -11,6 +11,7 @@ import { isSqlError } from "effect/sql/SqlError"
 import { Drift } from "../kalshi/Drift.ts"
 import { decodeFrame } from "../kalshi/SocketWire.ts"
 import { normalize } from "../market/StrikePeriod.ts"
+import type { Tick } from "../market/Tick.ts"
 import { fromMillis } from "../market/Timestamp.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import { Health } from "../runtime/Health.ts"
@@ -125,7 +126,7 @@ export const CaptureWriter = Layer.effectDiscard(
       unnotified: 0
     }
     const reading: Reading = {
-      decode: (raw, receivedMillis) => decodeFrame(raw, receivedMillis, drift.unknown),
+      decode: decodeFrame,
       fromWall: time.fromWall,
       isRepeat: () => false,
       takenOver: new Map(),
@@ -158,23 +159,28 @@ export const CaptureWriter = Layer.effectDiscard(
       return { position, state }
     })
 
-    /** Reads records for the first time: what is left out as a repeat now is left out whenever they are read again. */
+    /**
+     * Reads records for the first time: what is left out as a repeat now is left out whenever they are read again, and what is
+     * unknown in them is counted now and not then.
+     */
     const readFirst = (
       records: ReadonlyArray<JournalRecord>,
       from: JournalPosition,
       before: FeedState
     ): CaptureStep.CaptureStep => {
-      if (dedupe === undefined) return CaptureStep.read(records, from, before, reading)
-      const repeats = new Set<JournalRecord>()
       const first: Reading = {
         ...reading,
-        isRepeat: (record, tick) => {
-          const repeat = dedupe.isRepeat(tick)
-          if (repeat) repeats.add(record)
-          return repeat
-        }
+        decode: (raw, receivedMillis) => decodeFrame(raw, receivedMillis, drift.unknown)
       }
-      return CaptureStep.read(records, from, before, first, { ...reading, isRepeat: (record) => repeats.has(record) })
+      if (dedupe === undefined) return CaptureStep.read(records, from, before, first, reading)
+      const repeats = new Set<JournalRecord>()
+      const isRepeat = (record: JournalRecord, tick: Tick) => {
+        const repeat = dedupe.isRepeat(tick)
+        if (repeat) repeats.add(record)
+        return repeat
+      }
+      const again: Reading = { ...reading, isRepeat: (record) => repeats.has(record) }
+      return CaptureStep.read(records, from, before, { ...first, isRepeat }, again)
     }
 
     const change = (gap: GapChange) => {

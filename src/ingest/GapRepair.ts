@@ -36,6 +36,7 @@ const remedies: Readonly<Record<string, { readonly candles: boolean; readonly tr
 const feeds = Object.keys(remedies)
 
 const gapsAtOnce = 20
+const hoursAtOnce = 500
 /** Up to this many markets are asked for their trades one by one; the list of all markets is cheaper for more. */
 const marketsByName = 3
 const minuteMillis = 60_000
@@ -60,7 +61,8 @@ const wholeMinutes = ({ fromMillis, toMillis }: { readonly fromMillis: number; r
 
 /**
  * Heals the closed gaps of the ledger: one-minute candles of the markets that were open in them, and the trades. A gap is marked only
- * when all of it was read for every market that it concerns; until then it is tried again, ever more seldom.
+ * when all of it was read for every market that it concerns; until then it is tried again, ever more seldom. Hours of which a part is
+ * missing though no gap says so, because a market was found late, are made up for by candles, too.
  */
 export const GapRepair = Layer.effectDiscard(
   Effect.gen(function* () {
@@ -80,13 +82,16 @@ export const GapRepair = Layer.effectDiscard(
     const windows = yield* TradeWindows
     const progress = { completedAt: yield* Clock.currentTimeMillis, detail: "no pass has completed yet" }
 
-    const healCandles = Effect.fnUntraced(function* (markets: ReadonlyArray<GappedMarket>) {
-      const requests = markets.map((market) => ({
+    const requestsOf = (markets: ReadonlyArray<GappedMarket>) =>
+      markets.map((market) => ({
         ticker: market.ticker,
         seriesTicker: market.seriesTicker,
         periodMinutes: 1 as const,
         ...wholeMinutes(market)
       }))
+
+    const healCandles = Effect.fnUntraced(function* (markets: ReadonlyArray<GappedMarket>) {
+      const requests = requestsOf(markets)
       const pulled = yield* candles.pull(requests, "repaired")
       if (pulled.failed > 0) return failed(pulled.problem ?? "candles could not be read")
       const unknown = new Set(pulled.unknown)
@@ -168,6 +173,8 @@ export const GapRepair = Layer.effectDiscard(
       const now = yield* Clock.currentTimeMillis
       const due = yield* gaps.due(feeds, time.fromWall(now - tradeLagSeconds * 1000), gapsAtOnce)
       yield* Effect.forEach(due, (gap) => untilDatabaseAnswers(attempt(gap)), { discard: true })
+      if (due.length < gapsAtOnce)
+        yield* candles.pull(requestsOf(yield* gaps.degradedHours(yield* time.now, hoursAtOnce)), "repaired")
       const waiting = yield* gaps.waiting(feeds)
       yield* Metric.update(waitingGaps, waiting)
       progress.completedAt = yield* Clock.currentTimeMillis

@@ -14,7 +14,7 @@ const segmentOf = (name: string): number | undefined => {
   return match === null ? undefined : Number(match[1])
 }
 
-const isMissing = (error: unknown) => error instanceof Error && "code" in error && error.code === "ENOENT"
+export const isMissing = (error: unknown) => error instanceof Error && "code" in error && error.code === "ENOENT"
 
 const syncDirectory = async (directory: string) => {
   const parent = await fs.open(directory, "r")

@@ -4,7 +4,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as SqlClient from "effect/sql/SqlClient"
-import { isSqlError } from "effect/sql/SqlError"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { decodeFrame } from "../kalshi/SocketWire.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import * as Setting from "../runtime/Setting.ts"
@@ -21,7 +21,7 @@ import { attempt } from "./JournalError.ts"
 import { decodeMark } from "./JournalMark.ts"
 import { makeReader } from "./JournalReader.ts"
 import type { JournalPosition, JournalRecord } from "./JournalRecord.ts"
-import { JournalSegments } from "./JournalSegments.ts"
+import { isMissing, JournalSegments } from "./JournalSegments.ts"
 import { untilDatabaseAnswers } from "./Retry.ts"
 
 /** Frames read at once. */
@@ -39,6 +39,16 @@ export interface Reprocessed {
   readonly ticks: number
   readonly quarantined: number
 }
+
+/** A directory that its process had no time to name holds nothing. */
+const idOf = (directory: string): Promise<string | undefined> =>
+  fs.promises.readFile(path.join(directory, "id"), "utf8").then(
+    (text) => text.trim(),
+    (error) => {
+      if (isMissing(error)) return undefined
+      throw error
+    }
+  )
 
 const isFrame = ({ kind }: JournalRecord) => kind === "frame" || kind === "snapshot"
 
@@ -64,7 +74,7 @@ export const reprocess = Effect.fn("reprocess")(function* (span: Span) {
   const root = yield* JournalDirectory.root
   const done = { journals: 0, frames: 0, ticks: 0, quarantined: 0 }
 
-  const replace = (step: CaptureStep.CaptureStep, journal: string): Effect.Effect<void, unknown> =>
+  const replace = (step: CaptureStep.CaptureStep, journal: string): Effect.Effect<void, SqlError> =>
     untilDatabaseAnswers(
       Effect.gen(function* () {
         const lifecycle = yield* store.prepare(step.batch, time.fromWall(yield* Clock.currentTimeMillis))
@@ -91,8 +101,8 @@ export const reprocess = Effect.fn("reprocess")(function* (span: Span) {
     )
 
   const ofJournal = Effect.fnUntraced(function* (directory: string, share: JournalDirectory.JournalShare) {
-    const id = yield* attempt("read", () => fs.promises.readFile(path.join(directory, "id"), "utf8"))
-    const journal = id.trim()
+    const journal = yield* attempt("read", () => idOf(directory))
+    if (journal === undefined) return
     const stored = yield* ledger.position(journal)
     if (Option.isNone(stored)) return
     done.journals += 1

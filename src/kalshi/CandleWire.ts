@@ -1,7 +1,7 @@
 import * as Schema from "effect/Schema"
 import type { Candle, CandleInterval, Ohlc } from "../market/Candle.ts"
-import type { UnknownField } from "./Drift.ts"
-import { type Decode, decoding } from "./RestWire.ts"
+import { type Decode, reading } from "./RestWire.ts"
+import { payload } from "./Unknowns.ts"
 import * as Wire from "./Wire.ts"
 
 const BidAsk = Schema.Struct({
@@ -27,7 +27,7 @@ const LiveCandle = Schema.Struct({
   price: Schema.optionalKey(Schema.NullOr(Price)),
   volume_fp: Wire.RequiredDecimal,
   open_interest_fp: Wire.RequiredDecimal
-})
+}).annotate(payload("candle"))
 
 const HistoricalBidAsk = Schema.Struct({
   open: Wire.RequiredDecimal,
@@ -41,9 +41,7 @@ const HistoricalPrice = Schema.Struct({
   low: Wire.DecimalField,
   close: Wire.DecimalField,
   mean: Wire.DecimalField,
-  previous: Wire.DecimalField,
-  min: Wire.Unread,
-  max: Wire.Unread
+  previous: Wire.DecimalField
 })
 const HistoricalCandle = Schema.Struct({
   end_period_ts: Schema.Int,
@@ -52,7 +50,7 @@ const HistoricalCandle = Schema.Struct({
   price: Schema.optionalKey(Schema.NullOr(HistoricalPrice)),
   volume: Wire.RequiredDecimal,
   open_interest: Wire.RequiredDecimal
-})
+}).annotate(payload("historical_candle"))
 
 const ohlc = (wire: typeof BidAsk.Type): Ohlc => ({
   open: Wire.toDecimal(wire.open_dollars)!,
@@ -112,64 +110,47 @@ const toHistoricalCandle = (
   openInterest: Wire.toDecimal(wire.open_interest)!
 })
 
-const reportLive = Wire.reportUnknown("candle", Wire.keysOf(LiveCandle))
-const reportPrice = Wire.reportUnknown("candle.price", Wire.keysOf(Price))
-const reportHistorical = Wire.reportUnknown("historical_candle", Wire.keysOf(HistoricalCandle))
-
-type Json = { readonly [key: string]: unknown }
-const listOf = (body: unknown, key: string): ReadonlyArray<Json> => {
-  const found = typeof body === "object" && body !== null ? (body as Json)[key] : undefined
-  return Array.isArray(found) ? found.filter((value) => typeof value === "object" && value !== null) : []
-}
-
-const reportCandles = (candles: ReadonlyArray<Json>, unknown: UnknownField): void => {
-  for (const candle of candles) {
-    reportLive(candle, unknown)
-    reportPrice(candle["price"], unknown)
-  }
-}
+const readLive = reading(
+  Schema.Struct({ ticker: Wire.Unread, candlesticks: Schema.Array(LiveCandle) }).annotate(payload("candles_body"))
+)
 
 export const candles = (ticker: string, interval: CandleInterval): Decode<ReadonlyArray<Candle>> =>
-  decoding(
-    Schema.Struct({ candlesticks: Schema.Array(LiveCandle) }),
-    (wire) => wire.candlesticks.map((candle) => toCandle(ticker, interval, candle)),
-    (body, unknown) => reportCandles(listOf(body, "candlesticks"), unknown)
+  readLive((wire) => wire.candlesticks.map((candle) => toCandle(ticker, interval, candle)))
+
+const readHistorical = reading(
+  Schema.Struct({ ticker: Wire.Unread, candlesticks: Schema.Array(HistoricalCandle) }).annotate(
+    payload("historical_candles_body")
   )
+)
 
 export const historicalCandles = (ticker: string, interval: CandleInterval): Decode<ReadonlyArray<Candle>> =>
-  decoding(
-    Schema.Struct({ candlesticks: Schema.Array(HistoricalCandle) }),
-    (wire) => wire.candlesticks.map((candle) => toHistoricalCandle(ticker, interval, candle)),
-    (body, unknown) => {
-      for (const candle of listOf(body, "candlesticks")) reportHistorical(candle, unknown)
-    }
-  )
+  readHistorical((wire) => wire.candlesticks.map((candle) => toHistoricalCandle(ticker, interval, candle)))
 
-const Batch = Schema.Struct({
-  markets: Schema.Array(Schema.Struct({ market_ticker: Schema.String, candlesticks: Schema.Array(LiveCandle) }))
-})
+const readBatch = reading(
+  Schema.Struct({
+    markets: Schema.Array(Schema.Struct({ market_ticker: Schema.String, candlesticks: Schema.Array(LiveCandle) }))
+  }).annotate(payload("batch_candles_body"))
+)
 
 /** By ticker; a ticker the exchange does not know is absent, an idle one has no candles. */
 export const batchCandles = (interval: CandleInterval): Decode<ReadonlyMap<string, ReadonlyArray<Candle>>> =>
-  decoding(
-    Batch,
+  readBatch(
     (wire) =>
       new Map(
         wire.markets.map(({ market_ticker, candlesticks }) => [
           market_ticker,
           candlesticks.map((candle) => toCandle(market_ticker, interval, candle))
         ])
-      ),
-    (body, unknown) => {
-      for (const market of listOf(body, "markets")) reportCandles(listOf(market, "candlesticks"), unknown)
-    }
+      )
   )
 
-const OfEvent = Schema.Struct({
-  market_tickers: Schema.Array(Schema.String),
-  market_candlesticks: Schema.Array(Schema.Array(LiveCandle)),
-  adjusted_end_ts: Schema.optionalKey(Schema.NullOr(Schema.Int))
-})
+const readOfEvent = reading(
+  Schema.Struct({
+    market_tickers: Schema.Array(Schema.String),
+    market_candlesticks: Schema.Array(Schema.Array(LiveCandle)),
+    adjusted_end_ts: Schema.optionalKey(Schema.NullOr(Schema.Int))
+  }).annotate(payload("event_candles_body"))
+)
 
 /** Candles of an event's markets. `adjustedEndSeconds`: the answer was cut there, go on one second later. */
 export interface EventCandles {
@@ -178,7 +159,7 @@ export interface EventCandles {
 }
 
 export const eventCandles = (interval: CandleInterval): Decode<EventCandles> =>
-  decoding(OfEvent, (wire) => ({
+  readOfEvent((wire) => ({
     candles: new Map(
       wire.market_tickers.map((ticker, index) => [
         ticker,

@@ -2,6 +2,8 @@ import * as Schema from "effect/Schema"
 import type { Decimal } from "../market/Decimal.ts"
 import { Timestamp } from "../market/Timestamp.ts"
 import { type Decode, decoding, type Page } from "./RestWire.ts"
+import { payload } from "./Unknowns.ts"
+import * as Vocabulary from "./Vocabulary.ts"
 import * as Wire from "./Wire.ts"
 
 /** Settled markets before `marketsSettled`, and fills before `tradesCreated`, are in the historical tier only. */
@@ -11,7 +13,12 @@ export interface HistoricalCutoff {
 }
 
 export const historicalCutoff: Decode<HistoricalCutoff> = decoding(
-  Schema.Struct({ market_settled_ts: Timestamp, trades_created_ts: Timestamp }),
+  Schema.Struct({
+    market_settled_ts: Timestamp,
+    trades_created_ts: Timestamp,
+    orders_updated_ts: Wire.Unread,
+    market_positions_last_updated_ts: Wire.Unread
+  }).annotate(payload("historical_cutoff")),
   (wire) => ({ marketsSettled: wire.market_settled_ts, tradesCreated: wire.trades_created_ts })
 )
 
@@ -25,8 +32,10 @@ export const exchangeStatus: Decode<ExchangeStatus> = decoding(
   Schema.Struct({
     exchange_active: Schema.Boolean,
     trading_active: Schema.Boolean,
-    exchange_estimated_resume_time: Wire.Time
-  }),
+    exchange_estimated_resume_time: Wire.Time,
+    intra_exchange_transfers_active: Wire.Unread,
+    exchange_index_statuses: Wire.Unread
+  }).annotate(payload("exchange_status")),
   (wire) => ({
     exchangeActive: wire.exchange_active,
     tradingActive: wire.trading_active,
@@ -76,7 +85,7 @@ export const exchangeSchedule: Decode<ExchangeSchedule> = decoding(
         Schema.NullOr(Schema.Array(Schema.Struct({ start_datetime: Wire.Time, end_datetime: Wire.Time })))
       )
     })
-  }),
+  }).annotate(payload("exchange_schedule")),
   ({ schedule }) => ({
     standardHours: schedule.standard_hours.map((hours) => ({
       start: Wire.time(hours.start_time),
@@ -110,7 +119,12 @@ const Positive = Schema.Finite.check(Schema.isGreaterThan(0))
 const Bucket = Schema.Struct({ refill_rate: Positive, bucket_capacity: Positive })
 
 export const accountLimits: Decode<AccountLimits> = decoding(
-  Schema.Struct({ usage_tier: Wire.Text, read: Bucket, write: Bucket }),
+  Schema.Struct({
+    usage_tier: Wire.Word(Vocabulary.usageTiers),
+    read: Bucket,
+    write: Bucket,
+    grants: Wire.Unread
+  }).annotate(payload("account_limits")),
   ({ read, usage_tier, write }) => ({
     usageTier: usage_tier ?? "",
     read: { refillRate: read.refill_rate, capacity: read.bucket_capacity },
@@ -136,12 +150,12 @@ export const seriesFeeChanges: Decode<ReadonlyArray<FeeChange>> = decoding(
       Schema.Struct({
         id: Id,
         series_ticker: Schema.String,
-        fee_type: Wire.Text,
+        fee_type: Wire.Word(Vocabulary.feeTypes),
         fee_multiplier: Wire.DecimalField,
         scheduled_ts: Timestamp
-      })
+      }).annotate(payload("series_fee_change"))
     )
-  }),
+  }).annotate(payload("series_fee_changes")),
   (wire) =>
     wire.series_fee_change_arr.map((change) => ({
       id: String(change.id),
@@ -161,12 +175,12 @@ export const eventFeeChangesPage: Decode<Page<FeeChange>> = decoding(
         id: Id,
         event_ticker: Schema.String,
         series_ticker: Wire.Text,
-        fee_type_override: Wire.Text,
+        fee_type_override: Wire.Word(Vocabulary.feeTypes),
         fee_multiplier_override: Wire.DecimalField,
         scheduled_ts: Timestamp
-      })
+      }).annotate(payload("event_fee_change"))
     )
-  }),
+  }).annotate(payload("event_fee_changes")),
   (wire) => ({
     cursor: Wire.text(wire.cursor),
     items: wire.event_fee_changes.map((change) => ({

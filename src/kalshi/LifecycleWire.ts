@@ -2,8 +2,9 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { Event } from "../market/Event.ts"
 import type { Market } from "../market/Market.ts"
-import type { UnknownField } from "./Drift.ts"
 import { PriceRanges, priceRanges } from "./MarketWire.ts"
+import { oneOf, payload, reporter, type Unknowns } from "./Unknowns.ts"
+import * as Vocabulary from "./Vocabulary.ts"
 import * as Wire from "./Wire.ts"
 
 const Seconds = Schema.optionalKey(
@@ -11,7 +12,7 @@ const Seconds = Schema.optionalKey(
 )
 
 const strike = {
-  strike_type: Wire.Text,
+  strike_type: Wire.Word(Vocabulary.strikeTypes),
   floor_strike: Wire.DecimalField,
   cap_strike: Wire.DecimalField,
   functional_strike: Wire.Text,
@@ -31,43 +32,42 @@ const Metadata = Schema.Struct({
   expected_expiration_ts: Seconds
 })
 
-const MarketLifecycleWire = Schema.Struct({
+export const MarketLifecycleWire = Schema.Struct({
   ...strike,
   market_ticker: Schema.String.check(Schema.isMinLength(1)),
-  event_type: Schema.String,
+  event_type: Schema.String.annotate(oneOf(Vocabulary.lifecycleKinds)),
   market_id: Wire.Unread,
   open_ts: Seconds,
   close_ts: Seconds,
   determination_ts: Seconds,
   settled_ts: Seconds,
-  result: Wire.Text,
+  result: Wire.Word(Vocabulary.results),
   settlement_value: Wire.DecimalField,
   is_deactivated: Wire.Unread,
   exchange_index: Wire.Int,
-  price_level_structure: Wire.Text,
+  price_level_structure: Wire.Word(Vocabulary.priceLevelStructures),
   price_ranges: PriceRanges,
   yes_sub_title: Wire.Text,
   additional_metadata: Schema.optionalKey(Schema.NullOr(Metadata))
-})
+}).annotate(payload("market_lifecycle_v2"))
 
-const EventLifecycleWire = Schema.Struct({
+export const EventLifecycleWire = Schema.Struct({
   event_ticker: Schema.String.check(Schema.isMinLength(1)),
   title: Wire.Text,
   subtitle: Wire.Text,
-  collateral_return_type: Wire.Text,
+  collateral_return_type: Wire.Word(Vocabulary.collateralReturnTypes),
   series_ticker: Wire.Text,
   exchange_index: Wire.Int,
   strike_date: Seconds,
   strike_period: Wire.Text,
-  fee_type_override: Wire.Text,
+  fee_type_override: Wire.Word(Vocabulary.feeTypes),
   fee_multiplier_override: Wire.DecimalField
-})
+}).annotate(payload("event_lifecycle"))
 
 const decodeMarket = Wire.decoder(MarketLifecycleWire)
 const decodeEvent = Wire.decoder(EventLifecycleWire)
-const reportMarket = Wire.reportUnknown("market_lifecycle_v2", Wire.keysOf(MarketLifecycleWire))
-const reportMetadata = Wire.reportUnknown("market_lifecycle_v2.additional_metadata", Wire.keysOf(Metadata))
-const reportEvent = Wire.reportUnknown("event_lifecycle", Wire.keysOf(EventLifecycleWire))
+const reportMarket = reporter(MarketLifecycleWire)
+const reportEvent = reporter(EventLifecycleWire)
 
 /** The status that a kind of message puts a market in; the others say nothing about it. */
 const statusOf: Readonly<Record<string, string>> = {
@@ -80,12 +80,11 @@ const statusOf: Readonly<Record<string, string>> = {
 /** The `msg` of a `market_lifecycle_v2` frame. */
 export const marketLifecycle = (
   msg: unknown,
-  unknown: UnknownField
+  unknowns: Unknowns
 ): Result.Result<{ readonly kind: string; readonly market: Market }, string> => {
-  reportMarket(msg, unknown)
+  reportMarket(msg, unknowns)
   return Result.map(decodeMarket(msg), (wire) => {
     const metadata = wire.additional_metadata ?? {}
-    reportMetadata((msg as { readonly additional_metadata?: unknown }).additional_metadata, unknown)
     return {
       kind: wire.event_type,
       market: Wire.present({
@@ -119,8 +118,8 @@ export const marketLifecycle = (
 }
 
 /** The `msg` of an `event_lifecycle` or `event_fee_update` frame. */
-export const eventLifecycle = (msg: unknown, unknown: UnknownField): Result.Result<Event, string> => {
-  reportEvent(msg, unknown)
+export const eventLifecycle = (msg: unknown, unknowns: Unknowns): Result.Result<Event, string> => {
+  reportEvent(msg, unknowns)
   return Result.map(decodeEvent(msg), (wire) =>
     Wire.present({
       eventTicker: wire.event_ticker,

@@ -1,6 +1,7 @@
 import * as Schema from "effect/Schema"
 import type { Market } from "../market/Market.ts"
-import type { UnknownField } from "./Drift.ts"
+import { payload } from "./Unknowns.ts"
+import * as Vocabulary from "./Vocabulary.ts"
 import * as Wire from "./Wire.ts"
 
 const PriceRange = Schema.Struct({
@@ -21,7 +22,7 @@ export const priceRanges = (ranges: ReadonlyArray<typeof PriceRange.Type> | null
 export const MarketWire = Schema.Struct({
   ticker: Schema.String.check(Schema.isMinLength(1)),
   event_ticker: Wire.Text,
-  market_type: Wire.Text,
+  market_type: Wire.Word(Vocabulary.marketTypes),
   title: Wire.Text,
   subtitle: Wire.Unread,
   yes_sub_title: Wire.Text,
@@ -34,7 +35,7 @@ export const MarketWire = Schema.Struct({
   expiration_time: Wire.Unread,
   latest_expiration_time: Wire.Time,
   settlement_timer_seconds: Wire.Int,
-  status: Wire.Text,
+  status: Wire.Word(Vocabulary.marketStatuses),
   yes_bid_dollars: Wire.DecimalField,
   yes_ask_dollars: Wire.DecimalField,
   no_bid_dollars: Wire.Unread,
@@ -50,7 +51,7 @@ export const MarketWire = Schema.Struct({
   open_interest_fp: Wire.DecimalField,
   notional_value_dollars: Wire.Unread,
   liquidity_dollars: Wire.Unread,
-  result: Wire.Text,
+  result: Wire.Word(Vocabulary.results),
   settlement_value_dollars: Wire.DecimalField,
   settlement_ts: Wire.Time,
   expiration_value: Wire.Text,
@@ -58,7 +59,7 @@ export const MarketWire = Schema.Struct({
   fee_waiver_expiration_time: Wire.Unread,
   early_close_condition: Wire.Unread,
   can_close_early: Wire.Flag,
-  strike_type: Wire.Text,
+  strike_type: Wire.Word(Vocabulary.strikeTypes),
   floor_strike: Wire.DecimalField,
   cap_strike: Wire.DecimalField,
   functional_strike: Wire.Text,
@@ -68,11 +69,11 @@ export const MarketWire = Schema.Struct({
   mve_collection_ticker: Wire.Text,
   mve_selected_legs: Wire.Unread,
   primary_participant_key: Wire.Unread,
-  price_level_structure: Wire.Text,
+  price_level_structure: Wire.Word(Vocabulary.priceLevelStructures),
   price_ranges: PriceRanges,
   is_provisional: Wire.Flag,
   exchange_index: Wire.Int
-})
+}).annotate(payload("market"))
 
 export const toMarket = (wire: typeof MarketWire.Type): Market =>
   Wire.present({
@@ -122,10 +123,4 @@ const quote = (wire: typeof MarketWire.Type): Market["quote"] => {
     openInterest: Wire.decimal(wire.open_interest_fp)
   })
   return Object.keys(found).length === 0 ? undefined : found
-}
-
-const report = Wire.reportUnknown("market", Wire.keysOf(MarketWire))
-
-export const reportMarkets = (markets: unknown, unknown: UnknownField): void => {
-  if (Array.isArray(markets)) for (const market of markets) report(market, unknown)
 }

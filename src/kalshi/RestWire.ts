@@ -6,12 +6,16 @@ import type { Market } from "../market/Market.ts"
 import type { Series } from "../market/Series.ts"
 import { Timestamp } from "../market/Timestamp.ts"
 import type { Trade } from "../market/Trade.ts"
-import type { UnknownField } from "./Drift.ts"
-import { MarketWire, reportMarkets, toMarket } from "./MarketWire.ts"
+import { MarketWire, toMarket } from "./MarketWire.ts"
+import { open, payload, reporter, type Unknowns } from "./Unknowns.ts"
+import * as Vocabulary from "./Vocabulary.ts"
 import * as Wire from "./Wire.ts"
 
 /** Reads one JSON body; a failure says which field is wrong and how, never its value. */
-export type Decode<A> = (body: unknown, unknown: UnknownField) => Result.Result<A, string>
+export interface Decode<A> {
+  (body: unknown, unknowns: Unknowns): Result.Result<A, string>
+  readonly schema: Schema.Constraint
+}
 
 /** One page of a list; no cursor on the last one. */
 export interface Page<A> {
@@ -19,43 +23,45 @@ export interface Page<A> {
   readonly cursor: string | undefined
 }
 
+/** Compiles a schema once for decoders that differ in what they make of a body. */
+export const reading = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {
+  const decode = Wire.decoder(schema)
+  const report = reporter(schema)
+  return <A>(convert: (wire: S["Type"]) => A): Decode<A> =>
+    Object.assign(
+      (body: unknown, unknowns: Unknowns) => {
+        report(body, unknowns)
+        return Result.map(decode(body), convert)
+      },
+      { schema }
+    )
+}
+
 export const decoding = <S extends Schema.ConstraintDecoder<unknown>, A>(
   schema: S,
-  convert: (wire: S["Type"]) => A,
-  report: (body: unknown, unknown: UnknownField) => void = () => {}
-): Decode<A> => {
-  const decode = Wire.decoder(schema)
-  return (body, unknown) => {
-    report(body, unknown)
-    return Result.map(decode(body), convert)
-  }
-}
-
-const lookUp = (body: unknown, key: string): unknown =>
-  typeof body === "object" && body !== null ? (body as { readonly [key: string]: unknown })[key] : undefined
-
-const each = (list: unknown, report: (value: unknown) => void): void => {
-  if (Array.isArray(list)) for (const value of list) report(value)
-}
+  convert: (wire: S["Type"]) => A
+): Decode<A> => reading(schema)(convert)
 
 const EventWire = Schema.Struct({
   event_ticker: Schema.String.check(Schema.isMinLength(1)),
   series_ticker: Wire.Text,
   title: Wire.Text,
   sub_title: Wire.Text,
-  collateral_return_type: Wire.Text,
+  collateral_return_type: Wire.Word(Vocabulary.collateralReturnTypes),
   mutually_exclusive: Wire.Flag,
   category: Wire.Text,
   strike_date: Wire.Time,
   strike_period: Wire.Text,
   markets: Schema.optionalKey(Schema.NullOr(Schema.Array(MarketWire))),
-  product_metadata: Schema.optionalKey(Schema.NullOr(Schema.Struct({ cadence: Wire.Text }))),
+  product_metadata: Schema.optionalKey(
+    Schema.NullOr(Schema.Struct({ cadence: Wire.Word(Vocabulary.frequencies) }).annotate(open))
+  ),
   settlement_sources: Wire.Unread,
   last_updated_ts: Wire.Time,
-  fee_type_override: Wire.Text,
+  fee_type_override: Wire.Word(Vocabulary.feeTypes),
   fee_multiplier_override: Wire.DecimalField,
   exchange_index: Wire.Int
-})
+}).annotate(payload("event"))
 
 const toEvent = (wire: typeof EventWire.Type): Event =>
   Wire.present({
@@ -77,12 +83,6 @@ const toEvent = (wire: typeof EventWire.Type): Event =>
     markets: wire.markets?.map(toMarket)
   })
 
-const eventKeys = Wire.reportUnknown("event", Wire.keysOf(EventWire))
-const reportEvent = (event: unknown, unknown: UnknownField): void => {
-  eventKeys(event, unknown)
-  reportMarkets(lookUp(event, "markets"), unknown)
-}
-
 const Cursor = Schema.optionalKey(Schema.NullOr(Schema.String))
 const page = <A>(items: ReadonlyArray<A>, cursor: string | null | undefined): Page<A> => ({
   items,
@@ -90,32 +90,30 @@ const page = <A>(items: ReadonlyArray<A>, cursor: string | null | undefined): Pa
 })
 
 export const eventsPage: Decode<Page<Event>> = decoding(
-  Schema.Struct({ cursor: Cursor, events: Schema.Array(EventWire) }),
-  (wire) => page(wire.events.map(toEvent), wire.cursor),
-  (body, unknown) => each(lookUp(body, "events"), (event) => reportEvent(event, unknown))
+  Schema.Struct({ cursor: Cursor, events: Schema.Array(EventWire), milestones: Wire.Unread }).annotate(
+    payload("events_page")
+  ),
+  (wire) => page(wire.events.map(toEvent), wire.cursor)
 )
 
 export const event: Decode<Event> = decoding(
-  Schema.Struct({ event: EventWire }),
-  (wire) => toEvent(wire.event),
-  (body, unknown) => reportEvent(lookUp(body, "event"), unknown)
+  Schema.Struct({ event: EventWire, markets: Wire.Unread }).annotate(payload("event_body")),
+  (wire) => toEvent(wire.event)
 )
 
 export const marketsPage: Decode<Page<Market>> = decoding(
-  Schema.Struct({ cursor: Cursor, markets: Schema.Array(MarketWire) }),
-  (wire) => page(wire.markets.map(toMarket), wire.cursor),
-  (body, unknown) => reportMarkets(lookUp(body, "markets"), unknown)
+  Schema.Struct({ cursor: Cursor, markets: Schema.Array(MarketWire) }).annotate(payload("markets_page")),
+  (wire) => page(wire.markets.map(toMarket), wire.cursor)
 )
 
 export const market: Decode<Market> = decoding(
-  Schema.Struct({ market: MarketWire }),
-  (wire) => toMarket(wire.market),
-  (body, unknown) => reportMarkets([lookUp(body, "market")], unknown)
+  Schema.Struct({ market: MarketWire }).annotate(payload("market_body")),
+  (wire) => toMarket(wire.market)
 )
 
 const SeriesWire = Schema.Struct({
   ticker: Schema.String.check(Schema.isMinLength(1)),
-  frequency: Wire.Text,
+  frequency: Wire.Word(Vocabulary.frequencies),
   title: Wire.Text,
   category: Wire.Text,
   categories: Wire.Unread,
@@ -123,14 +121,14 @@ const SeriesWire = Schema.Struct({
   settlement_sources: Wire.Unread,
   contract_url: Wire.Text,
   contract_terms_url: Wire.Unread,
-  fee_type: Wire.Text,
+  fee_type: Wire.Word(Vocabulary.feeTypes),
   fee_multiplier: Wire.DecimalField,
   additional_prohibitions: Wire.Unread,
   product_metadata: Wire.Unread,
   volume_fp: Wire.Unread,
   last_updated_ts: Wire.Time,
   exchange_index: Wire.Unread
-})
+}).annotate(payload("series"))
 
 const toSeries = (wire: typeof SeriesWire.Type): Series =>
   Wire.present({
@@ -145,18 +143,14 @@ const toSeries = (wire: typeof SeriesWire.Type): Series =>
     lastUpdated: Wire.time(wire.last_updated_ts)
   })
 
-const reportSeries = Wire.reportUnknown("series", Wire.keysOf(SeriesWire))
-
 export const seriesList: Decode<ReadonlyArray<Series>> = decoding(
-  Schema.Struct({ series: Schema.NullOr(Schema.Array(SeriesWire)) }),
-  (wire) => wire.series?.map(toSeries) ?? [],
-  (body, unknown) => each(lookUp(body, "series"), (series) => reportSeries(series, unknown))
+  Schema.Struct({ series: Schema.NullOr(Schema.Array(SeriesWire)) }).annotate(payload("series_list")),
+  (wire) => wire.series?.map(toSeries) ?? []
 )
 
 export const series: Decode<Series> = decoding(
-  Schema.Struct({ series: SeriesWire }),
-  (wire) => toSeries(wire.series),
-  (body, unknown) => reportSeries(lookUp(body, "series"), unknown)
+  Schema.Struct({ series: SeriesWire }).annotate(payload("series_body")),
+  (wire) => toSeries(wire.series)
 )
 
 const TradeWire = Schema.Struct({
@@ -165,12 +159,12 @@ const TradeWire = Schema.Struct({
   count_fp: Wire.RequiredDecimal,
   yes_price_dollars: Wire.RequiredDecimal,
   no_price_dollars: Wire.RequiredDecimal,
-  taker_side: Wire.Text,
-  taker_outcome_side: Wire.Text,
-  taker_book_side: Wire.Unread,
+  taker_side: Wire.Word(Vocabulary.outcomeSides),
+  taker_outcome_side: Wire.Word(Vocabulary.outcomeSides),
+  taker_book_side: Wire.Word(Vocabulary.bookSides),
   created_time: Timestamp,
   is_block_trade: Wire.Flag
-})
+}).annotate(payload("trade"))
 
 const toTrade = (wire: typeof TradeWire.Type): Trade => {
   const side = wire.taker_outcome_side ?? wire.taker_side
@@ -186,17 +180,14 @@ const toTrade = (wire: typeof TradeWire.Type): Trade => {
   }
 }
 
-const reportTrade = Wire.reportUnknown("trade", Wire.keysOf(TradeWire))
-
 export const tradesPage: Decode<Page<Trade>> = decoding(
-  Schema.Struct({ cursor: Cursor, trades: Schema.Array(TradeWire) }),
-  (wire) => page(wire.trades.map(toTrade), wire.cursor),
-  (body, unknown) => each(lookUp(body, "trades"), (trade) => reportTrade(trade, unknown))
+  Schema.Struct({ cursor: Cursor, trades: Schema.Array(TradeWire) }).annotate(payload("trades_page")),
+  (wire) => page(wire.trades.map(toTrade), wire.cursor)
 )
 
 const Level = Schema.Tuple([Wire.RequiredDecimal, Wire.RequiredDecimal])
 const Side = Schema.optionalKey(Schema.NullOr(Schema.Array(Level)))
-const BookWire = Schema.Struct({ yes_dollars: Side, no_dollars: Side })
+const BookWire = Schema.Struct({ yes_dollars: Side, no_dollars: Side }).annotate(payload("orderbook"))
 
 const toLevels = (side: typeof Side.Type | undefined): ReadonlyArray<BookLevel> =>
   side?.map(([price, size]) => [Wire.toDecimal(price)!, Wire.toDecimal(size)!]) ?? []
@@ -207,17 +198,13 @@ const toBook = (ticker: string, wire: typeof BookWire.Type): Book => ({
   no: toLevels(wire.no_dollars)
 })
 
-const reportBook = Wire.reportUnknown("orderbook", Wire.keysOf(BookWire))
+const readBook = reading(Schema.Struct({ orderbook_fp: BookWire }).annotate(payload("orderbook_body")))
 
-export const orderbook = (ticker: string): Decode<Book> =>
-  decoding(
-    Schema.Struct({ orderbook_fp: BookWire }),
-    (wire) => toBook(ticker, wire.orderbook_fp),
-    (body, unknown) => reportBook(lookUp(body, "orderbook_fp"), unknown)
-  )
+export const orderbook = (ticker: string): Decode<Book> => readBook((wire) => toBook(ticker, wire.orderbook_fp))
 
 export const orderbooks: Decode<ReadonlyArray<Book>> = decoding(
-  Schema.Struct({ orderbooks: Schema.Array(Schema.Struct({ ticker: Schema.String, orderbook_fp: BookWire })) }),
-  (wire) => wire.orderbooks.map(({ ticker, orderbook_fp }) => toBook(ticker, orderbook_fp)),
-  (body, unknown) => each(lookUp(body, "orderbooks"), (entry) => reportBook(lookUp(entry, "orderbook_fp"), unknown))
+  Schema.Struct({
+    orderbooks: Schema.Array(Schema.Struct({ ticker: Schema.String, orderbook_fp: BookWire }))
+  }).annotate(payload("orderbooks_body")),
+  (wire) => wire.orderbooks.map(({ ticker, orderbook_fp }) => toBook(ticker, orderbook_fp))
 )

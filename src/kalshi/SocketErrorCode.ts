@@ -49,3 +49,5 @@ const known: ReadonlyMap<number, SocketErrorCode> = new Map(
 /** A code the table does not have means "unknown" and ends nothing. */
 export const socketErrorCode = (code: number): SocketErrorCode =>
   known.get(code) ?? { code, meaning: "unknown", terminal: false, retryable: false }
+
+export const isErrorCode = (code: number): boolean => known.has(code)

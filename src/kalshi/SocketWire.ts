@@ -1,4 +1,3 @@
-import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import type { Book, BookLevel } from "../market/Book.ts"
 import { type Decimal, isDecimal } from "../market/Decimal.ts"
@@ -6,9 +5,22 @@ import type { EventLifecycle, MarketLifecycle } from "../market/Lifecycle.ts"
 import type { Tick } from "../market/Tick.ts"
 import { fromMillis } from "../market/Timestamp.ts"
 import type { Trade } from "../market/Trade.ts"
-import { ignoreUnknown, type UnknownField } from "./Drift.ts"
+import {
+  decimal,
+  Fault,
+  type Fields,
+  fields,
+  instant,
+  integer,
+  isFields,
+  required,
+  sidOf,
+  text
+} from "./FrameFields.ts"
 import { eventLifecycle, marketLifecycle } from "./LifecycleWire.ts"
-import { toDecimal } from "./Wire.ts"
+import { isErrorCode } from "./SocketErrorCode.ts"
+import { ignoreUnknown, reportWord, type Unknowns } from "./Unknowns.ts"
+import * as Vocabulary from "./Vocabulary.ts"
 
 export interface TickerFrame {
   readonly _tag: "Ticker"
@@ -72,10 +84,12 @@ export interface ErrorReplyFrame {
   readonly sid: number | undefined
   readonly seq: number | undefined
 }
-/** A type this version does not know. */
+/** A type this version does not know; it is numbered in its subscription like the others. */
 export interface UnknownFrame {
   readonly _tag: "Unknown"
   readonly type: string
+  readonly sid: number | undefined
+  readonly seq: number | undefined
 }
 /** `cause` names the field and what is wrong with it, never its value. */
 export interface MalformedFrame {
@@ -99,67 +113,67 @@ export type Frame =
   | MalformedFrame
 
 /**
- * Decodes one raw frame; total and pure but for `unknown`, which hears of fields no decoder knows. `receivedMillis`
- * is our clock at its arrival.
+ * Decodes one raw frame; total and pure but for `unknowns`, which hears what no decoder knows. `receivedMillis` is our
+ * clock at its arrival.
  */
-export const decodeFrame = (raw: string, receivedMillis: number, unknown: UnknownField = ignoreUnknown): Frame => {
+export const decodeFrame = (raw: string, receivedMillis: number, unknowns: Unknowns = ignoreUnknown): Frame => {
   try {
-    return decodeEnvelope(JSON.parse(raw), receivedMillis, unknown)
+    return decodeEnvelope(JSON.parse(raw), receivedMillis, unknowns)
   } catch (fault) {
     return { _tag: "Malformed", cause: fault instanceof Fault ? fault.cause : "it is not JSON" }
   }
 }
 
-class Fault {
-  readonly cause: string
-  constructor(cause: string) {
-    this.cause = cause
-  }
-}
-
-type Fields = { readonly [key: string]: unknown }
-
+const subscribedKeys: ReadonlySet<string> = new Set(["channel", "sid"])
+const okKeys: ReadonlySet<string> = new Set(["market_tickers"])
+const errorKeys: ReadonlySet<string> = new Set(["code", "msg", "market_ticker", "market_tickers"])
 const envelopeKeys: ReadonlySet<string> = new Set(["type", "sid", "seq", "msg", "id", "sending_ts_ms"])
 
-const decodeEnvelope = (envelope: unknown, receivedMillis: number, unknown: UnknownField): Frame => {
+const decodeEnvelope = (envelope: unknown, receivedMillis: number, unknowns: Unknowns): Frame => {
   if (!isFields(envelope)) throw new Fault("the frame is not an object")
-  for (const key in envelope) if (!envelopeKeys.has(key)) unknown("envelope", key)
+  for (const key in envelope) if (!envelopeKeys.has(key)) unknowns.field("envelope", key)
   const type = envelope["type"]
   if (typeof type !== "string") throw new Fault("type is missing")
   switch (type) {
     case "ticker":
-      return ticker(envelope, fields(envelope, "msg"), receivedMillis, unknown)
+      return ticker(envelope, fields(envelope, "msg"), receivedMillis, unknowns)
     case "trade":
-      return trade(envelope, fields(envelope, "msg"), unknown)
+      return trade(envelope, fields(envelope, "msg"), unknowns)
     case "orderbook_delta":
-      return orderbookDelta(envelope, fields(envelope, "msg"), unknown)
+      return orderbookDelta(envelope, fields(envelope, "msg"), unknowns)
     case "orderbook_snapshot":
-      return orderbookSnapshot(envelope, fields(envelope, "msg"), unknown)
+      return orderbookSnapshot(envelope, fields(envelope, "msg"), unknowns)
     case "market_lifecycle_v2":
     case "multivariate_market_lifecycle":
-      return decodedMarketLifecycle(envelope, receivedMillis, unknown)
+      return decodedMarketLifecycle(envelope, receivedMillis, unknowns)
     case "event_lifecycle":
     case "event_fee_update":
-      return decodedEventLifecycle(type, envelope, receivedMillis, unknown)
+      return decodedEventLifecycle(type, envelope, receivedMillis, unknowns)
     case "subscribed": {
       const msg = fields(envelope, "msg")
+      for (const key in msg) if (!subscribedKeys.has(key)) unknowns.field("subscribed", key)
       return { _tag: "Subscribed", id: integer(envelope, "id"), channel: text(msg, "channel"), sid: sidOf(msg) }
     }
     case "ok":
-      return ok(envelope)
+      return ok(envelope, unknowns)
     case "unsubscribed":
       return { _tag: "Unsubscribed", ...reply(envelope) }
     case "error": {
       const msg = fields(envelope, "msg")
+      for (const key in msg) if (!errorKeys.has(key)) unknowns.field("error", key)
       const code = integer(msg, "code")
       if (code === undefined) throw new Fault("msg.code is missing")
+      if (!isErrorCode(code)) unknowns.value("error", "code", String(code))
       const explained = msg["msg"]
       return { _tag: "ErrorReply", ...reply(envelope), code, msg: typeof explained === "string" ? explained : "" }
     }
     default:
-      return { _tag: "Unknown", type: type.slice(0, 64) }
+      unknowns.frameType(type)
+      return { _tag: "Unknown", type: type.slice(0, 64), sid: wholeOf(envelope["sid"]), seq: wholeOf(envelope["seq"]) }
   }
 }
+
+const wholeOf = (value: unknown): number | undefined => (Number.isSafeInteger(value) ? (value as number) : undefined)
 
 const tickerKeys: ReadonlySet<string> = new Set([
   "market_id",
@@ -179,8 +193,8 @@ const tickerKeys: ReadonlySet<string> = new Set([
   "time"
 ])
 
-const ticker = (envelope: Fields, msg: Fields, receivedMillis: number, unknown: UnknownField): TickerFrame => {
-  for (const key in msg) if (!tickerKeys.has(key)) unknown("ticker", key)
+const ticker = (envelope: Fields, msg: Fields, receivedMillis: number, unknowns: Unknowns): TickerFrame => {
+  for (const key in msg) if (!tickerKeys.has(key)) unknowns.field("ticker", key)
   const exchangeMillis = instant(msg)
   if (exchangeMillis === undefined) throw new Fault("msg.ts_ms is missing")
   return {
@@ -220,8 +234,11 @@ const tradeKeys: ReadonlySet<string> = new Set([
   "ts_ms"
 ])
 
-const trade = (envelope: Fields, msg: Fields, unknown: UnknownField): TradeFrame => {
-  for (const key in msg) if (!tradeKeys.has(key)) unknown("trade", key)
+const trade = (envelope: Fields, msg: Fields, unknowns: Unknowns): TradeFrame => {
+  for (const key in msg) if (!tradeKeys.has(key)) unknowns.field("trade", key)
+  reportWord("trade", "taker_side", Vocabulary.outcomeSides, msg["taker_side"], unknowns)
+  reportWord("trade", "taker_outcome_side", Vocabulary.outcomeSides, msg["taker_outcome_side"], unknowns)
+  reportWord("trade", "taker_book_side", Vocabulary.bookSides, msg["taker_book_side"], unknowns)
   const millis = instant(msg)
   if (millis === undefined) throw new Fault("msg.ts_ms is missing")
   const takerSide = msg["taker_outcome_side"] ?? msg["taker_side"]
@@ -255,10 +272,13 @@ const deltaKeys: ReadonlySet<string> = new Set([
   "subaccount"
 ])
 
-const orderbookDelta = (envelope: Fields, msg: Fields, unknown: UnknownField): OrderbookDeltaFrame => {
-  for (const key in msg) if (!deltaKeys.has(key)) unknown("orderbook_delta", key)
+const orderbookDelta = (envelope: Fields, msg: Fields, unknowns: Unknowns): OrderbookDeltaFrame => {
+  for (const key in msg) if (!deltaKeys.has(key)) unknowns.field("orderbook_delta", key)
   const side = msg["side"]
-  if (side !== "yes" && side !== "no") throw new Fault("msg.side is neither yes nor no")
+  if (side !== "yes" && side !== "no") {
+    reportWord("orderbook_delta", "side", Vocabulary.outcomeSides, side, unknowns)
+    throw new Fault("msg.side is neither yes nor no")
+  }
   return {
     _tag: "OrderbookDelta",
     sid: sidOf(envelope),
@@ -273,8 +293,8 @@ const orderbookDelta = (envelope: Fields, msg: Fields, unknown: UnknownField): O
 
 const snapshotKeys: ReadonlySet<string> = new Set(["market_ticker", "market_id", "yes_dollars_fp", "no_dollars_fp"])
 
-const orderbookSnapshot = (envelope: Fields, msg: Fields, unknown: UnknownField): OrderbookSnapshotFrame => {
-  for (const key in msg) if (!snapshotKeys.has(key)) unknown("orderbook_snapshot", key)
+const orderbookSnapshot = (envelope: Fields, msg: Fields, unknowns: Unknowns): OrderbookSnapshotFrame => {
+  for (const key in msg) if (!snapshotKeys.has(key)) unknowns.field("orderbook_snapshot", key)
   return {
     _tag: "OrderbookSnapshot",
     id: integer(envelope, "id"),
@@ -301,8 +321,8 @@ const levels = (msg: Fields, key: string): ReadonlyArray<BookLevel> => {
   })
 }
 
-const decodedMarketLifecycle = (envelope: Fields, receivedMillis: number, unknown: UnknownField): MarketLifecycle => {
-  const decoded = marketLifecycle(envelope["msg"], unknown)
+const decodedMarketLifecycle = (envelope: Fields, receivedMillis: number, unknowns: Unknowns): MarketLifecycle => {
+  const decoded = marketLifecycle(envelope["msg"], unknowns)
   if (Result.isFailure(decoded)) throw new Fault(`msg.${decoded.failure}`)
   const { kind, market } = decoded.success
   return {
@@ -321,9 +341,9 @@ const decodedEventLifecycle = (
   kind: "event_lifecycle" | "event_fee_update",
   envelope: Fields,
   receivedMillis: number,
-  unknown: UnknownField
+  unknowns: Unknowns
 ): EventLifecycle => {
-  const decoded = eventLifecycle(envelope["msg"], unknown)
+  const decoded = eventLifecycle(envelope["msg"], unknowns)
   if (Result.isFailure(decoded)) throw new Fault(`msg.${decoded.failure}`)
   return {
     _tag: "EventLifecycle",
@@ -337,7 +357,7 @@ const decodedEventLifecycle = (
   }
 }
 
-const ok = (envelope: Fields): OkFrame => {
+const ok = (envelope: Fields, unknowns: Unknowns): OkFrame => {
   const msg = envelope["msg"]
   if (Array.isArray(msg))
     return {
@@ -349,6 +369,7 @@ const ok = (envelope: Fields): OkFrame => {
         return { channel: text(entry, "channel"), sid: sidOf(entry) }
       })
     }
+  if (isFields(msg)) for (const key in msg) if (!okKeys.has(key)) unknowns.field("ok", key)
   const tickers: unknown = isFields(msg) ? msg["market_tickers"] : undefined
   return {
     _tag: "Ok",
@@ -364,63 +385,14 @@ const reply = (envelope: Fields) => ({
   seq: integer(envelope, "seq")
 })
 
-const isFields = (value: unknown): value is Fields => Predicate.isObject(value)
-
-const fields = (parent: Fields, key: string): Fields => {
-  const value = parent[key]
-  if (!isFields(value)) throw new Fault(`${key} is not an object`)
-  return value
-}
-
-const text = (parent: Fields, key: string): string => {
-  const value = parent[key]
-  if (typeof value !== "string" || value === "") throw new Fault(`msg.${key} is missing`)
-  return value
-}
-
-const integer = (parent: Fields, key: string): number | undefined => {
-  const value = parent[key]
-  if (value === undefined || value === null) return undefined
-  if (typeof value !== "number" || !Number.isSafeInteger(value)) throw new Fault(`${key} is not a whole number`)
-  return value
-}
-
-const sidOf = (parent: Fields): number => {
-  const sid = integer(parent, "sid")
-  if (sid === undefined) throw new Fault("sid is missing")
-  return sid
-}
-
-const decimal = (msg: Fields, key: string): Decimal | undefined => {
-  const value = msg[key]
-  if (value === undefined || value === null || value === "") return undefined
-  if (typeof value === "string" && isDecimal(value)) return value
-  const converted = typeof value === "number" ? toDecimal(value) : undefined
-  if (converted === undefined) throw new Fault(`msg.${key} is not a decimal number`)
-  return converted
-}
-
-const required = (msg: Fields, key: string): Decimal => {
-  const value = decimal(msg, key)
-  if (value === undefined) throw new Fault(`msg.${key} is missing`)
-  return value
-}
-
-const maxMillis = 253_402_300_799_999
-
-/** `ts_ms`, or what older frames carry: `ts` in seconds, `time` or `ts` as text. */
-const instant = (msg: Fields): number | undefined => {
-  const millis = msg["ts_ms"]
-  if (typeof millis === "number") {
-    if (!Number.isSafeInteger(millis) || millis <= 0 || millis > maxMillis)
-      throw new Fault("msg.ts_ms is not an instant")
-    return millis
-  }
-  const seconds = msg["ts"]
-  if (typeof seconds === "number" && seconds > 0 && seconds * 1000 <= maxMillis) return Math.trunc(seconds * 1000)
-  const written = typeof seconds === "string" ? seconds : msg["time"]
-  if (typeof written !== "string") return undefined
-  const parsed = Date.parse(written)
-  if (Number.isNaN(parsed)) throw new Fault("msg.time is not an instant")
-  return parsed
+/** The keys known of each payload but the lifecycle's, which has schemas. */
+export const frameKeys: Readonly<Record<string, ReadonlySet<string>>> = {
+  envelope: envelopeKeys,
+  ticker: tickerKeys,
+  trade: tradeKeys,
+  orderbook_delta: deltaKeys,
+  orderbook_snapshot: snapshotKeys,
+  subscribed: subscribedKeys,
+  ok: okKeys,
+  error: errorKeys
 }

@@ -1,13 +1,15 @@
-import * as Predicate from "effect/Predicate"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type * as SchemaIssue from "effect/SchemaIssue"
 import { type Decimal, isDecimal } from "../market/Decimal.ts"
 import { fromSeconds, Timestamp } from "../market/Timestamp.ts"
-import type { UnknownField } from "./Drift.ts"
+import { oneOf } from "./Unknowns.ts"
+import type { Words } from "./Vocabulary.ts"
 
 /** Text, or nothing. */
 export const Text = Schema.optionalKey(Schema.NullOr(Schema.String))
+/** One of some words, as far as they are known, or nothing. */
+export const Word = (words: Words) => Schema.optionalKey(Schema.NullOr(Schema.String.annotate(oneOf(words))))
 export const Flag = Schema.optionalKey(Schema.NullOr(Schema.Boolean))
 export const Int = Schema.optionalKey(Schema.NullOr(Schema.Int))
 /** Sent, known, not read. */
@@ -67,16 +69,6 @@ export const present = <T extends object>(fields: T): Present<T> => {
   for (const [key, value] of Object.entries(fields)) if (value !== undefined) kept[key] = value
   return kept as Present<T>
 }
-
-/** Counts the keys of a payload that its schema does not have. */
-export const reportUnknown =
-  (payload: string, known: ReadonlySet<string>) =>
-  (value: unknown, unknown: UnknownField): void => {
-    if (!Predicate.isObject(value)) return
-    for (const key in value) if (!known.has(key)) unknown(payload, key)
-  }
-
-export const keysOf = (struct: { readonly fields: object }): ReadonlySet<string> => new Set(Object.keys(struct.fields))
 
 /** Where a payload is not what its schema says, and how: never what it holds. */
 export const summarize = (issue: SchemaIssue.Issue): string => {

@@ -2,6 +2,7 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Cause from "effect/Cause"
 import * as ConfigProvider from "effect/ConfigProvider"
+import * as CliError from "effect/cli/CliError"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
@@ -47,6 +48,10 @@ const settingErrors = (cause: Cause.Cause<unknown>): ReadonlyArray<SettingError>
         : []
   )
 
+/** A wrong flag: `CommandLine.presenter` has said what is wrong. */
+const saysItself = (cause: Cause.Cause<unknown>): boolean =>
+  cause.reasons.every((reason) => Cause.isFailReason(reason) && CliError.isCliError(reason.error))
+
 const exitCodeOf = (cause: Cause.Cause<unknown>): number | undefined => {
   const error = Cause.squash(cause)
   return error instanceof ExitCode ? error.code : undefined
@@ -55,7 +60,7 @@ const exitCodeOf = (cause: Cause.Cause<unknown>): number | undefined => {
 const report = <E>(cause: Cause.Cause<E>) => {
   const [mistake] = settingErrors(cause)
   if (mistake !== undefined) return Effect.sync(() => process.stderr.write(`${mistake.message}\n`))
-  return Cause.hasInterruptsOnly(cause) || exitCodeOf(cause) !== undefined
+  return Cause.hasInterruptsOnly(cause) || saysItself(cause) || exitCodeOf(cause) !== undefined
     ? Effect.void
     : Effect.logFatal("program ended", cause)
 }

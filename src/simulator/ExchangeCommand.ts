@@ -8,7 +8,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { layerOneLine } from "../runtime/CommandLine.ts"
+import { presenter } from "../runtime/CommandLine.ts"
 import { type PartialFaults, withFaults } from "./Faults.ts"
 import { keysDirectory } from "./KeysDirectory.ts"
 import { type AcceptedKey, defaultStrictness, type PartialOptions } from "./Options.ts"
@@ -160,5 +160,5 @@ const command = Command.make(
 /** `node dist/exchange.js`: one JSON line when it listens, then serves until told to stop. */
 export const exchangeCommand = Command.run(command, { version: "0.1.0" }).pipe(
   Effect.tapError((error) => (CliError.isCliError(error) ? Effect.void : Console.error(`exchange: ${error.message}`))),
-  Effect.provide(layerOneLine("exchange"))
+  Effect.provide(presenter("exchange"))
 )

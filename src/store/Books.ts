@@ -58,9 +58,10 @@ export class Books extends Context.Service<
         if (books.length > 0)
           yield* sql`
             insert into book_events (ts, received_at, connection, seq, market_id, yes, price, delta)
-            select * from unnest(
-              ${books.ts.parameter}, ${books.receivedAt.parameter}, ${books.connection.parameter}, ${books.seq.parameter},
-              ${keys.idsOf(books.tickers)}, ${books.yes.parameter}, ${books.price.parameter}, ${books.delta.parameter})`
+            select
+              unnest(${books.ts.parameter}), unnest(${books.receivedAt.parameter}), unnest(${books.connection.parameter}),
+              unnest(${books.seq.parameter}), unnest(${keys.idsOf(books.tickers)}), unnest(${books.yes.parameter}),
+              unnest(${books.price.parameter}), unnest(${books.delta.parameter})`
         for (let at = 0; at < books.snapshots.length; at += snapshotsAtOnce)
           yield* insertSnapshots(books.snapshots.slice(at, at + snapshotsAtOnce))
       })

@@ -24,6 +24,19 @@ export interface GappedMarket {
   readonly toMillis: number
 }
 
+interface GappedRow {
+  readonly ticker: string
+  readonly series_ticker: string | null
+  readonly from_ts: Date
+  readonly to_ts: Date
+}
+const gapped = (row: GappedRow): GappedMarket => ({
+  ticker: row.ticker,
+  seriesTicker: row.series_ticker ?? undefined,
+  fromMillis: row.from_ts.getTime(),
+  toMillis: row.to_ts.getTime()
+})
+
 /** Closed gaps of the ledger on their way to being healed. */
 export class GapRepairs extends Context.Service<
   GapRepairs,
@@ -36,6 +49,8 @@ export class GapRepairs extends Context.Service<
     ): Effect.Effect<ReadonlyArray<OpenRepair>, SqlError>
     /** The markets that the catalog knows by now. */
     concerned(gapId: number): Effect.Effect<ReadonlyArray<GappedMarket>, SqlError>
+    /** Degraded hours of markets that ended by `untilMillis`, drawn by lot: no gap names what the feed missed before it knew of a market. */
+    degradedHours(untilMillis: number, limit: number): Effect.Effect<ReadonlyArray<GappedMarket>, SqlError>
     healed(gapId: number, by: string): Effect.Effect<void, SqlError>
     /** To be tried again after a while; the reason is kept. */
     postpone(
@@ -77,7 +92,7 @@ export class GapRepairs extends Context.Service<
           }))
         }),
         concerned: Effect.fn("GapRepairs.concerned")(function* (gapId) {
-          const rows = yield* sql<{ ticker: string; series_ticker: string | null; from_ts: Date; to_ts: Date }>`
+          const rows = yield* sql<GappedRow>`
             select m.ticker, e.series_ticker, greatest(m.open_time, g.from_ts) as from_ts, least(m.close_time, g.to_ts) as to_ts
             from capture_gaps g
             join markets m on m.open_time < g.to_ts and m.close_time > g.from_ts
@@ -89,12 +104,20 @@ export class GapRepairs extends Context.Service<
                 case split_part(g.shard, '/', 1) when 'event' then coalesce(m.event_ticker, m.ticker) else m.ticker end,
                 split_part(g.shard, '/', 2)::integer) = any (g.slots) end
             order by m.ticker`
-          return rows.map((row) => ({
-            ticker: row.ticker,
-            seriesTicker: row.series_ticker ?? undefined,
-            fromMillis: row.from_ts.getTime(),
-            toMillis: row.to_ts.getTime()
-          }))
+          return rows.map(gapped)
+        }),
+        degradedHours: Effect.fn("GapRepairs.degradedHours")(function* (untilMillis, limit) {
+          const rows = yield* sql<GappedRow>`
+            select m.ticker, e.series_ticker, greatest(m.open_time, c.hour) as from_ts,
+              least(m.close_time, c.hour + interval '1 hour') as to_ts
+            from market_coverage c
+            join market_keys k using (market_id)
+            join markets m on m.ticker = k.ticker and m.open_time < c.hour + interval '1 hour' and m.close_time > c.hour
+            left join events e using (event_ticker)
+            where c.state = 'degraded' and c.hour + interval '1 hour' <= ${fromMillis(untilMillis)}::timestamptz
+            order by random()
+            limit ${limit}`
+          return rows.map(gapped)
         }),
         healed: Effect.fn("GapRepairs.healed")((gapId, by) =>
           sql`

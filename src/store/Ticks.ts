@@ -26,15 +26,17 @@ export class Ticks extends Context.Service<
       const sql = yield* SqlClient.SqlClient
       const keys = yield* MarketKeys
 
+      // unnest in the select list streams: in the from clause it materializes every column first, which takes twice as long.
       const append = (ticks: TickBatch) => sql`
         insert into ticks (
           ts, received_ms, market_id, provenance, price_dollars, yes_bid_dollars, yes_ask_dollars, yes_bid_size, yes_ask_size,
           last_trade_size, volume, open_interest, dollar_volume, dollar_open_interest)
-        select * from unnest(
-          ${ticks.ts.parameter}, ${ticks.receivedMs.parameter}, ${keys.idsOf(ticks.tickers)}, ${ticks.provenance.parameter},
-          ${ticks.price.parameter}, ${ticks.yesBid.parameter}, ${ticks.yesAsk.parameter}, ${ticks.yesBidSize.parameter},
-          ${ticks.yesAskSize.parameter}, ${ticks.lastTradeSize.parameter}, ${ticks.volume.parameter},
-          ${ticks.openInterest.parameter}, ${ticks.dollarVolume.parameter}, ${ticks.dollarOpenInterest.parameter})`
+        select
+          unnest(${ticks.ts.parameter}), unnest(${ticks.receivedMs.parameter}), unnest(${keys.idsOf(ticks.tickers)}),
+          unnest(${ticks.provenance.parameter}), unnest(${ticks.price.parameter}), unnest(${ticks.yesBid.parameter}),
+          unnest(${ticks.yesAsk.parameter}), unnest(${ticks.yesBidSize.parameter}), unnest(${ticks.yesAskSize.parameter}),
+          unnest(${ticks.lastTradeSize.parameter}), unnest(${ticks.volume.parameter}), unnest(${ticks.openInterest.parameter}),
+          unnest(${ticks.dollarVolume.parameter}), unnest(${ticks.dollarOpenInterest.parameter})`
 
       // Markets in one order for every writer, so that two of them wait for each other and never deadlock.
       const moveLatest = (latest: ReadonlyArray<Tick>) => {

@@ -1,6 +1,8 @@
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { Readable } from "node:stream"
+import { pipeline } from "node:stream/promises"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as PgClient from "@effect/sql-pg/PgClient"
@@ -9,16 +11,20 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as Redacted from "effect/Redacted"
+import * as pg from "pg"
+import { from as copyFrom } from "pg-copy-streams"
 import * as Ports from "../../src/local/Ports.ts"
 import { EmbeddedPostgres } from "../../src/store/EmbeddedPostgres.ts"
 import * as Programs from "../support/Programs.ts"
 
 /*
  * Method. The programs of dist/, each a process of its own: a real PostgreSQL 18 (fsync on), the simulated exchange sending `rate`
- * ticker frames a second through a real socket, rest, and ws. After a warm-up, stored rows are counted for `seconds`; `backlogGrowth`
- * is what was received in that time and not stored: a rate is sustained when it is about 0. Then the table is emptied and the very rows
- * that were recorded are written back into it by one COPY of text, alone on the machine, and the two rates are compared. Everything shares
- * this machine's cores.
+ * ticker frames a second through a real socket, rest, and ws. After a warm-up, stored rows are counted for `seconds`, and received frames:
+ * a rate is sustained when the two are equal. Then the exchange ends; `drainPerSecond` is how fast what waits in the journal is stored by
+ * ws and the database alone (null when little waits). Then the table is emptied and recorded rows
+ * are written back into it by one COPY, alone on the machine: a program that has the rows in memory, as we have them, formats them as text
+ * and sends them through a socket (`copyRowsPerSecond`, which `ratio` compares with). `copyFromFileRowsPerSecond` is the server reading a file
+ * that is already formatted: no program can be that fast. Everything shares this machine's cores.
  */
 
 interface Options {
@@ -41,6 +47,9 @@ const usage = (pid: number) => {
   return { cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100, rssMb: Math.round(Number(resident) / 1024) }
 }
 
+const counter = (text: string, metric: string): number =>
+  Number(new RegExp(`^kalshi_ingestor_${metric}(?:_total)? (\\S+)$`, "m").exec(text)?.[1] ?? Number.NaN)
+
 /** The quantile of what a Prometheus histogram counted between two scrapes, linear within a bucket, in milliseconds. */
 const quantile = (before: string, after: string, metric: string, q: number): number => {
   const buckets = (text: string) =>
@@ -61,6 +70,42 @@ const quantile = (before: string, after: string, metric: string, q: number): num
     below = n
   }
   return Math.round(lower * 1000)
+}
+
+const mostCopied = 500_000
+
+/** Rows of the table as a program would have them: each value its text. */
+const rowsOf = async (url: string, count: number): Promise<ReadonlyArray<ReadonlyArray<string | null>>> => {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    const asText = { getTypeParser: () => (value: string) => value }
+    const { rows } = await client.query<Array<string | null>>({
+      text: `select * from ticks limit ${count}`,
+      rowMode: "array",
+      types: asText
+    })
+    return rows
+  } finally {
+    await client.end()
+  }
+}
+
+const copyRows = async (url: string, rows: ReadonlyArray<ReadonlyArray<string | null>>): Promise<void> => {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    const formatted = function* () {
+      for (let at = 0; at < rows.length; at += 500)
+        yield rows
+          .slice(at, at + 500)
+          .map((row) => `${row.map((value) => value ?? "\\N").join("\t")}\n`)
+          .join("")
+    }
+    await pipeline(Readable.from(formatted()), client.query(copyFrom("copy ticks from stdin")))
+  } finally {
+    await client.end()
+  }
 }
 
 const bench = Effect.fn("bench.ticks")(function* ({ json, profile, rate, seconds }: Options) {
@@ -121,8 +166,14 @@ const bench = Effect.fn("bench.ticks")(function* ({ json, profile, rate, seconds
       at.after = yield* Clock.currentTimeMillis
       metrics.after = yield* scrape
       used.after = usage(ws.pid)
-      yield* ws.end("SIGTERM")
       yield* exchange.end("SIGTERM")
+      const drain = { rows: yield* stored, at: yield* Clock.currentTimeMillis }
+      yield* Effect.sleep("6 seconds")
+      const drained = (yield* stored) - drain.rows
+      const drainPerSecond = Math.round((drained * 1000) / ((yield* Clock.currentTimeMillis) - drain.at))
+      const received = counter(metrics.after, "frames_received") - counter(metrics.before, "frames_received")
+      const waited = received - (rows.after - rows.before)
+      yield* ws.end("SIGTERM")
       const measured = rows.after - rows.before
       const ticksPerSecond = Math.round((measured * 1000) / (at.after - at.before))
 
@@ -134,18 +185,28 @@ const bench = Effect.fn("bench.ticks")(function* ({ json, profile, rate, seconds
       const file = path.join(path.dirname(home), `${path.basename(home)}-rows.copy`)
       yield* Effect.addFinalizer(() => Effect.sync(() => fs.rmSync(file, { force: true })))
       yield* sql.unsafe(`copy (select * from ticks) to '${file}'`)
-      yield* sql.unsafe("truncate ticks")
-      yield* sql.unsafe("checkpoint")
-      const copyBegan = yield* Clock.currentTimeMillis
-      yield* sql.unsafe(`copy ticks from '${file}'`)
-      const copyMillis = (yield* Clock.currentTimeMillis) - copyBegan
       const count = total?.n ?? 0
-      const copyRowsPerSecond = Math.round((count * 1000) / Math.max(1, copyMillis))
+      const kept = yield* Effect.promise(() => rowsOf(Redacted.value(url), Math.min(count, mostCopied)))
+      const emptied = sql.unsafe("truncate ticks").pipe(Effect.andThen(sql.unsafe("checkpoint")))
+      const perSecond = Effect.fnUntraced(function* (rows: number, copy: Effect.Effect<unknown, unknown>) {
+        yield* emptied
+        const began = yield* Clock.currentTimeMillis
+        yield* copy
+        return Math.round((rows * 1000) / Math.max(1, (yield* Clock.currentTimeMillis) - began))
+      })
+      const copyFromFileRowsPerSecond = yield* perSecond(count, sql.unsafe(`copy ticks from '${file}'`))
+      const copyRowsPerSecond = yield* perSecond(
+        kept.length,
+        Effect.promise(() => copyRows(Redacted.value(url), kept))
+      )
       const result = {
         rate,
         seconds,
         ticksPerSecond,
+        receivedPerSecond: Math.round((received * 1000) / (at.after - at.before)),
+        drainPerSecond: waited > 8 * drainPerSecond ? drainPerSecond : null,
         copyRowsPerSecond,
+        copyFromFileRowsPerSecond,
         ratio: Number((ticksPerSecond / copyRowsPerSecond).toFixed(2)),
         bytesPerTick: Math.round((total?.bytes ?? 0) / Math.max(1, count)),
         latencyMs: {

@@ -70,6 +70,7 @@ class Workbench extends Context.Service<
 
 interface Mistake {
   readonly program: string
+  readonly args?: ReadonlyArray<string>
   readonly wrong: (bench: Workbench["Service"]) => Readonly<Record<string, string>>
   /** What the one line must say. */
   readonly says: ReadonlyArray<string>
@@ -225,6 +226,19 @@ const mistakes: Readonly<Record<string, Mistake>> = {
     wrong: () => ({ ENV_FILE: "/nowhere/.env" }),
     says: ["ENV_FILE", "/nowhere/.env"]
   },
+  "a span without its beginning": { program: "reprocess", wrong: () => ({}), says: ["--from", "--help"] },
+  "an instant without its zone": {
+    program: "reprocess",
+    args: ["--from", "2026-11-24T14:00:00"],
+    wrong: () => ({}),
+    says: ["--from", "2026-11-24T14:00:00Z"]
+  },
+  "a span that ends before it begins": {
+    program: "reprocess",
+    args: ["--from", "2026-11-24T14:00:00Z", "--to", "2026-11-24T13:00:00Z"],
+    wrong: () => ({}),
+    says: ["--to", "--from"]
+  },
   "a simulated clock that is none": {
     program: "rest",
     wrong: () => ({ EXCHANGE_CLOCK: "fast" }),
@@ -236,11 +250,11 @@ layer(Workbench.layer.pipe(Layer.provideMerge(TestDatabase.layer)), {
   timeout: "60 seconds",
   excludeTestServices: true
 })("a user's mistake is one line that names the setting, and exit code 1", (it) => {
-  for (const [name, { hides, program, says, wrong }] of Object.entries(mistakes)) {
+  for (const [name, { args, hides, program, says, wrong }] of Object.entries(mistakes)) {
     it.effect(`${program}: ${name}`, () =>
       Effect.gen(function* () {
         const bench = yield* Workbench
-        const { code, stderr, stdout } = yield* Programs.run(program, { ...bench.good, ...wrong(bench) })
+        const { code, stderr, stdout } = yield* Programs.run(program, { ...bench.good, ...wrong(bench) }, args)
         const said = stderr.split("\n").filter((line) => line !== "")
         assert.strictEqual(code, 1, stderr)
         assert.strictEqual(stdout, "")

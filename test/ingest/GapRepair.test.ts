@@ -231,6 +231,33 @@ describe("the repair of gaps", () => {
     )
   )
 
+  it.live("makes up for what no gap names: markets that the feed knew late", () =>
+    test(() =>
+      Effect.gen(function* () {
+        const sql = yield* PgClient.PgClient
+        const { control } = yield* Simulator
+        const { markets } = yield* scene
+        yield* sql`update ticks set received_ms = 25 * 60000`
+        yield* control.advance(30 * minute)
+        const states = Coverage.use((coverage) =>
+          Effect.andThen(
+            coverage.refresh({ nowMillis: startMs + hour, dueMillis: startMs + hour, graceMillis: 10_000 }),
+            sql<{ state: string; n: number }>`
+              select state, count(*)::int as n from coverage
+              where hour = ${fromMillis(startMs - 50 * minute)}::timestamptz group by 1`
+          )
+        )
+        assert.deepStrictEqual(yield* states, [{ state: "degraded", n: markets.length }])
+        yield* repairing
+        assert.deepStrictEqual(yield* until(states, ([row]) => row?.state !== "degraded"), [
+          { state: "repaired", n: markets.length }
+        ])
+        assert.deepStrictEqual(yield* sql`select distinct provenance from market_candles`, [{ provenance: 3 }])
+        assert.deepStrictEqual(yield* ledger, [])
+      })
+    )
+  )
+
   it.live("asks for nothing that was read before, by itself or by others", () =>
     test((wire) =>
       Effect.gen(function* () {

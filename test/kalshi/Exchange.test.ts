@@ -44,7 +44,7 @@ const Exchange = Layer.unwrap(Simulator.use((simulator) => Effect.succeed(client
 )
 
 layer(Exchange, { timeout: "30 seconds", excludeTestServices: true })("against the simulated exchange", (it) => {
-  it.effect("every REST route is read", () =>
+  it.effect("every REST route is read, and nothing in it is unknown but what the simulated exchange makes up", () =>
     Effect.gen(function* () {
       const rest = yield* KalshiRest
       const rateLimit = yield* RateLimit
@@ -81,6 +81,12 @@ layer(Exchange, { timeout: "30 seconds", excludeTestServices: true })("against t
       }
       yield* Stream.runDrain(Stream.take(rest.historicalTrades({}), 10))
       assert.strictEqual((yield* Effect.flip(rest.market("NO-SUCH"))).reason._tag, "NotFound")
+      const unheardOf = ["event.experimental_badges", "market.xperimental_margin"]
+      const drift = yield* Drift
+      assert.deepStrictEqual(
+        [...(yield* drift.counts).keys()].filter((name) => !unheardOf.includes(name)),
+        []
+      )
     })
   )
 

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { decodeFrame } from "../../src/kalshi/SocketWire.ts"
+import type { Unknowns } from "../../src/kalshi/Unknowns.ts"
 
 const tickerMsg = {
   market_id: "9b0f6b43-5b68-4f9f-9f02-9a2d1b8ac1a1",
@@ -258,15 +259,81 @@ describe("decodeFrame", () => {
     })
   })
 
-  it("passes over unknown types and fields, and tells of the fields", () => {
-    assert.deepStrictEqual(decode({ type: "from_the_future", x: 1 }), { _tag: "Unknown", type: "from_the_future" })
+  it("passes over unknown types, fields and words, and tells of them", () => {
     const told: Array<string> = []
-    const frame = decodeFrame(
-      JSON.stringify({ type: "ticker", sid: 1, sending_ts_ms: 5, hop: 1, msg: { ...tickerMsg, mood: "bullish" } }),
-      1,
-      (payload, field) => told.push(`${payload}.${field}`)
+    const unknowns: Unknowns = {
+      field: (payload, field) => told.push(`${payload}.${field}`),
+      value: (payload, field, value) => told.push(`${payload}.${field}=${value}`),
+      frameType: (type) => told.push(type)
+    }
+    const hear = (frame: unknown) => {
+      told.length = 0
+      const { _tag } = decodeFrame(JSON.stringify(frame), 1, unknowns)
+      return [_tag, ...told]
+    }
+    const msg = { market_ticker: "A" }
+    const tradeMsg = {
+      ...msg,
+      trade_id: "t",
+      yes_price_dollars: "0.5",
+      no_price_dollars: "0.5",
+      count_fp: "1",
+      ts_ms: 1
+    }
+    assert.deepStrictEqual(hear({ type: "from_the_future", x: 1 }), ["Unknown", "envelope.x", "from_the_future"])
+    assert.deepStrictEqual(decode({ type: "from_the_future", sid: 3, seq: "9" }), {
+      _tag: "Unknown",
+      type: "from_the_future",
+      sid: 3,
+      seq: undefined
+    })
+    assert.deepStrictEqual(
+      hear({ type: "ticker", sid: 1, sending_ts_ms: 5, hop: 1, msg: { ...tickerMsg, mood: "bullish" } }),
+      ["Ticker", "envelope.hop", "ticker.mood"]
     )
-    assert.strictEqual(frame._tag, "Ticker")
-    assert.deepStrictEqual(told, ["envelope.hop", "ticker.mood"])
+    assert.deepStrictEqual(
+      hear({ type: "trade", sid: 1, msg: { ...tradeMsg, taker_outcome_side: "both", taker_book_side: "mid", x: 1 } }),
+      ["Trade", "trade.x", "trade.taker_outcome_side=both", "trade.taker_book_side=mid"]
+    )
+    assert.deepStrictEqual(
+      hear({ type: "trade", sid: 1, msg: { ...tradeMsg, taker_side: "", taker_book_side: null } }),
+      ["Trade"]
+    )
+    assert.deepStrictEqual(
+      hear({ type: "orderbook_delta", sid: 1, msg: { ...msg, price_dollars: "0.1", delta_fp: "1", side: "maybe" } }),
+      ["Malformed", "orderbook_delta.side=maybe"]
+    )
+    assert.deepStrictEqual(
+      hear({ type: "market_lifecycle_v2", sid: 1, msg: { ...msg, event_type: "vanished", result: "void", y: 1 } }),
+      [
+        "MarketLifecycle",
+        "market_lifecycle_v2.y",
+        "market_lifecycle_v2.event_type=vanished",
+        "market_lifecycle_v2.result=void"
+      ]
+    )
+    const additional_metadata = { strike_type: "round", price: 1 }
+    assert.deepStrictEqual(
+      hear({ type: "market_lifecycle_v2", sid: 1, msg: { ...msg, event_type: "created", additional_metadata } }),
+      [
+        "MarketLifecycle",
+        "market_lifecycle_v2.additional_metadata.price",
+        "market_lifecycle_v2.additional_metadata.strike_type=round"
+      ]
+    )
+    assert.deepStrictEqual(
+      hear({ type: "event_fee_update", sid: 1, msg: { event_ticker: "E", fee_type_override: "cubic", z: 1 } }),
+      ["EventLifecycle", "event_lifecycle.z", "event_lifecycle.fee_type_override=cubic"]
+    )
+    assert.deepStrictEqual(hear({ type: "subscribed", msg: { channel: "ticker", sid: 1, since: 1 } }), [
+      "Subscribed",
+      "subscribed.since"
+    ])
+    assert.deepStrictEqual(hear({ type: "ok", sid: 1, msg: { market_ids: [] } }), ["Ok", "ok.market_ids"])
+    assert.deepStrictEqual(hear({ type: "error", msg: { code: 99, msg: "?", hint: "" } }), [
+      "ErrorReply",
+      "error.hint",
+      "error.code=99"
+    ])
   })
 })

@@ -3,6 +3,7 @@ import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { eventLifecycle } from "../../src/kalshi/LifecycleWire.ts"
+import { ignoreUnknown } from "../../src/kalshi/Unknowns.ts"
 import type { Decimal } from "../../src/market/Decimal.ts"
 import type { Market } from "../../src/market/Market.ts"
 import type { Timestamp } from "../../src/market/Timestamp.ts"
@@ -114,7 +115,7 @@ layer(Store)("the history of metadata", (it) => {
       const catalog = yield* Catalog
       const save = (msg: object) =>
         Effect.gen(function* () {
-          const event = yield* Effect.fromResult(eventLifecycle({ event_ticker: "F", ...msg }, () => {}))
+          const event = yield* Effect.fromResult(eventLifecycle({ event_ticker: "F", ...msg }, ignoreUnknown))
           yield* catalog.saveEvents([{ event, strikePeriod: "hour" }])
           const rows = yield* sql<{ type: string | null; multiplier: string | null }>`
             select fee_type_override as type, fee_multiplier_override as multiplier from events where event_ticker = 'F'`

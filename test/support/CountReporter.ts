@@ -23,6 +23,8 @@ export default class CountReporter implements Reporter {
       const why = (result.state === "skipped" ? result.note : undefined) ?? "no reason given"
       process.stdout.write(`skipped: ${test.fullName} (${why})\n`)
     }
+    for (const test of tests)
+      if (test.diagnostic()?.flaky === true) process.stdout.write(`passed only when tried again: ${test.fullName}\n`)
     this.line = `${count("passed")} passed, ${failed} failed${skipped.length === 0 ? "" : `, ${skipped.length} skipped`}`
     if (this.isArmed) return
     this.isArmed = true
