@@ -121,7 +121,6 @@ export const CaptureWriter = Layer.effectDiscard(
     const wanted = periods.map((period) => normalize(period) ?? period)
     const progress = {
       committedAt: yield* Clock.currentTimeMillis,
-      backlogBytes: 0,
       notifiedAt: 0,
       unnotified: 0
     }
@@ -334,9 +333,6 @@ export const CaptureWriter = Layer.effectDiscard(
         yield* measure(step)
         const position = step.to
         yield* captured.moved(position)
-        const end = yield* journal.end
-        progress.backlogBytes = end.segment === position.segment ? end.offset - position.offset : end.offset
-        yield* Metric.update(backlog, progress.backlogBytes)
         if (position.segment !== retiredSegment) {
           retiredSegment = position.segment
           yield* journal.retire(position, (yield* Clock.currentTimeMillis) - journalKeepHours * 3_600_000)
@@ -351,16 +347,22 @@ export const CaptureWriter = Layer.effectDiscard(
       return yield* Effect.raceFirst(read(start, ready), storeAll(ready))
     })
 
+    const backlogBytes = Effect.gen(function* () {
+      const position = yield* captured.position
+      const end = yield* journal.end
+      return end.segment === position.segment ? end.offset - position.offset : end.offset
+    })
     yield* health.register(
       "writer",
-      Effect.map(Clock.currentTimeMillis, (now) => {
-        const ageSeconds = (now - progress.committedAt) / 1000
-        return {
-          ok: progress.backlogBytes === 0 || ageSeconds < 60,
-          detail: `${progress.backlogBytes} journal bytes not stored yet`,
-          ageSeconds
-        }
+      Effect.gen(function* () {
+        const bytes = yield* backlogBytes
+        const ageSeconds = ((yield* Clock.currentTimeMillis) - progress.committedAt) / 1000
+        return { ok: bytes === 0 || ageSeconds < 60, detail: `${bytes} journal bytes not stored yet`, ageSeconds }
       })
+    )
+    const watchBacklog = backlogBytes.pipe(
+      Effect.flatMap((bytes) => Metric.update(backlog, bytes)),
+      Effect.repeat(Schedule.spaced("1 second"))
     )
     const drained = captured.position.pipe(Effect.flatMap((position) => journal.read(position, 1))).pipe(
       Effect.map(({ records }) => records.length === 0),
@@ -368,6 +370,7 @@ export const CaptureWriter = Layer.effectDiscard(
     )
     yield* loops.run("journal-sync", journal.syncFailed)
     yield* loops.run("writer", follow)
+    yield* loops.run("backlog", watchBacklog)
     yield* Effect.addFinalizer(() =>
       drained.pipe(
         Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: (done) => done }),

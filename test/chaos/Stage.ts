@@ -192,7 +192,8 @@ export const make = Effect.fnUntraced(function* (home: string, options: StageOpt
       "everything is stored",
       Effect.gen(function* () {
         const now = yield* storedFrames
-        still = now === last ? still + 1 : 0
+        const waiting = yield* Effect.forEach(started, (ws) => ws.metric("journal_backlog_bytes"))
+        still = now === last && waiting.every((bytes) => bytes === 0) ? still + 1 : 0
         last = now
         return still >= 12
       }),

@@ -52,14 +52,15 @@ export const postgresDown: Scenario = {
     yield* Effect.sleep("2 seconds")
     yield* postgres.stop
     yield* Effect.sleep(`${stage.play.forSeconds} seconds`)
+    const waiting = (yield* ws.metric("journal_backlog_bytes")) ?? 0
+    const received = (yield* ws.metric("frames_received")) ?? 0
+    if (waiting === 0 || received === 0) return yield* Effect.die(new Error("nothing waits in the journal"))
     yield* postgres.start
+    const stored = stage.query<{ n: number }>("select sum(frames)::float8 as n from journal_positions")
     const { seconds } = yield* timed(
       stage.until(
         "what waited is stored",
-        Effect.gen(function* () {
-          const backlog = yield* ws.metric("journal_backlog_bytes")
-          return backlog !== undefined && backlog < 1_000_000
-        }),
+        Effect.map(stored, (rows) => rows[0]!.n >= received),
         300
       )
     )
@@ -86,7 +87,7 @@ export const canMount = process.getuid?.() === 0 && process.platform === "linux"
 /** Takes all the room that is left, until the disk refuses a single byte. */
 const fill = (file: string) =>
   Effect.sync(() => {
-    const descriptor = fs.openSync(file, "w")
+    const descriptor = fs.openSync(file, "a")
     try {
       for (const size of [1024 * 1024, 4096, 1]) {
         const bytes = Buffer.alloc(size, 1)
@@ -106,7 +107,7 @@ export const fullDisk: Scenario = {
   about: "the journal's disk takes no more bytes (ENOSPC), and has room again later",
   usual: { seed: 1, rate: 5_000, forSeconds: 30 },
   short: { seed: 1, rate: 400, forSeconds: 4 },
-  settings: () => ({ JOURNAL_MIN_FREE_MB: "0", JOURNAL_SEGMENT_MB: "4" }),
+  settings: () => ({ JOURNAL_MIN_FREE_MB: "0", JOURNAL_SEGMENT_MB: "4", JOURNAL_COMPRESS: "0" }),
   journals: (home) => smallDisk(path.join(home, "disk"), 512),
   act: Effect.fnUntraced(function* (stage) {
     yield* stage.faults({ missedSeconds: 3600 })
@@ -116,13 +117,15 @@ export const fullDisk: Scenario = {
     const filler = path.join(stage.journals, "filler")
     yield* fill(filler)
     const is = (value: number) => Effect.map(ws.metric("journal_blocked"), (now) => now === value)
-    // A segment that was written may be compressed meanwhile, which makes room again.
-    yield* stage.until("the journal is blocked", Effect.andThen(fill(filler), is(1)), 30)
-    const received = ws.metric("frames_received")
+    yield* stage.until("the journal is blocked", is(1), 30)
+    yield* fill(filler)
+    yield* Effect.sleep("1500 millis")
+    const received = Effect.map(ws.metric("frames_received"), (frames) => frames ?? 0)
     const before = yield* received
     yield* Effect.sleep(`${stage.play.forSeconds} seconds`)
     const during = yield* received
-    if (!(yield* is(1)) || before !== during)
+    // A page or two come free when other files of the disk change: a few frames, of the thousands that are sent.
+    if (!(yield* is(1)) || during - before > 100)
       return yield* Effect.die(
         new Error(`the feed is read on though the disk is full: ${before} frames, then ${during}`)
       )
