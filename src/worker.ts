@@ -1,4 +1,5 @@
 import * as Layer from "effect/Layer"
+import { AccountCheck } from "./ingest/AccountCheck.ts"
 import { CandleHistory } from "./ingest/CandleHistory.ts"
 import { EventIntake } from "./ingest/EventIntake.ts"
 import * as FencedStores from "./ingest/FencedStores.ts"
@@ -45,11 +46,13 @@ const Store = FencedStores.layer.pipe(
     )
   )
 )
+/** A key that the exchange refuses ends the program, not every job. */
+const KeyIsGood = Layer.effectDiscard(AccountCheck).pipe(Layer.provide(AccountCheck.layer))
 const Queue = RabbitWakeUp.layer.pipe(Layer.provideMerge(Layer.merge(QueueJobs.layer, QueueConnection.layer)))
 
 runRoleProgram(
   "worker",
-  Layer.mergeAll(Worker, Health.layerServer("worker")).pipe(
+  Layer.mergeAll(Worker, KeyIsGood, Health.layerServer("worker")).pipe(
     Layer.provide(Handlers),
     Layer.provide([Venue.layerRest, Store, Queue, ExchangeTime.layer, Health.Health.layer]),
     Layer.provide(SchemaCheck.pipe(Layer.provide(Migrations.layer))),

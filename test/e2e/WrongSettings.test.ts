@@ -121,6 +121,22 @@ const mistakes: Readonly<Record<string, Mistake>> = {
     }),
     says: ["DATABASE_URL", "node dist/migrator.js"]
   },
+  "a broker address that is none": {
+    program: "worker",
+    wrong: () => ({ RABBITMQ_URL: "http://me:hunter2@broker/" }),
+    says: ["RABBITMQ_URL", "amqp://"],
+    hides: "hunter2"
+  },
+  "a type of jobs that does not exist": {
+    program: "worker",
+    wrong: () => ({ WORK_QUEUE_JOB_TYPES: "backfill_markets" }),
+    says: ["WORK_QUEUE_JOB_TYPES", "backfill_markets", "backfill_market,"]
+  },
+  "a lease that is too long": {
+    program: "worker",
+    wrong: () => ({ WORK_QUEUE_LEASE_SECONDS: "900" }),
+    says: ["WORK_QUEUE_LEASE_SECONDS", "1 to 20"]
+  },
   "no API key": { program: "ws", wrong: () => ({ KALSHI_API_KEY_ID: "" }), says: ["KALSHI_API_KEY_ID", "not set"] },
   "a key file that is not there": {
     program: "ws",

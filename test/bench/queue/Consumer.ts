@@ -48,7 +48,11 @@ const ours = (url: string) => {
     Layer.provide([WakeUp.layerListen, handlers, QueueConnection.layerFrom(Redacted.make(url)), Health.layer]),
     Layer.provide(QueueJobs.layer),
     Layer.provide(PgClient.layer({ url: Redacted.make(url), maxConnections: 2 })),
-    Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ WORK_QUEUE_CONCURRENCY: String(concurrency) }))),
+    Layer.provide(
+      ConfigProvider.layer(
+        ConfigProvider.fromUnknown({ WORK_QUEUE_CONCURRENCY: String(concurrency), WORK_QUEUE_PREFETCH: "32" })
+      )
+    ),
     Layer.provide(Layer.succeed(References.MinimumLogLevel, "Error"))
   )
   const count = Metric.value(done).pipe(

@@ -1,0 +1,136 @@
+import * as PgClient from "@effect/sql-pg/PgClient"
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import { Backfill } from "../../src/ingest/Backfill.ts"
+import { CandleHistory } from "../../src/ingest/CandleHistory.ts"
+import { ClosedCleanup } from "../../src/ingest/ClosedCleanup.ts"
+import * as Delegation from "../../src/ingest/Delegation.ts"
+import { EventIntake } from "../../src/ingest/EventIntake.ts"
+import * as FencedStores from "../../src/ingest/FencedStores.ts"
+import * as JobBodies from "../../src/ingest/JobBodies.ts"
+import { MarketCatchUp } from "../../src/ingest/MarketCatchUp.ts"
+import { MarketOutcomes } from "../../src/ingest/MarketOutcomes.ts"
+import { TradeHistory } from "../../src/ingest/TradeHistory.ts"
+import { KalshiRest } from "../../src/kalshi/KalshiRest.ts"
+import type { Market } from "../../src/market/Market.ts"
+import { JobHandlers } from "../../src/queue/JobHandlers.ts"
+import { WakeUp } from "../../src/queue/WakeUp.ts"
+import { WorkQueue } from "../../src/queue/WorkQueue.ts"
+import { Simulator } from "../../src/simulator/Simulator.ts"
+import { MarketKeys } from "../../src/store/MarketKeys.ts"
+import { Partitions } from "../../src/store/Partitions.ts"
+import { QueueJobs } from "../../src/store/QueueJobs.ts"
+import { Trades } from "../../src/store/Trades.ts"
+import { TradeWindows } from "../../src/store/TradeWindows.ts"
+import { finished, rows, settings, worker } from "../queue/WorkerFixture.ts"
+import { TestDatabase } from "../support/Database.ts"
+import { freshWire, hour, isCandles, layerOf, onePass, startMs, storedCandles, toldCandles } from "./History.ts"
+
+const env = { WORK_QUEUE_ENABLE: "1", BACKFILL_FIRST_DAYS: "0.1875", BACKFILL_SECONDS: "600" }
+
+const delegated = Delegation.layer.pipe(Layer.provide(settings(env)))
+
+/** The handlers of the worker program, over stores that are fenced. */
+const handlers = Effect.gen(function* () {
+  return yield* JobHandlers
+}).pipe(
+  Effect.provide(
+    JobBodies.layer.pipe(
+      Layer.provide([MarketCatchUp.layer, MarketOutcomes.layer, TradeHistory.layer]),
+      Layer.provide(CandleHistory.layer),
+      Layer.provide(EventIntake.layer),
+      Layer.provideMerge(FencedStores.layer),
+      Layer.provide(
+        Layer.mergeAll(TradeWindows.layer, Trades.layer.pipe(Layer.provideMerge(MarketKeys.layer)), Partitions.layer)
+      ),
+      Layer.provide(settings({}))
+    )
+  )
+)
+
+const wire = () => Object.assign(freshWire(), { series: "KXSOLD", pageSize: 2 })
+
+describe("with a queue", { timeout: 60_000 }, () => {
+  it.live("rest plans and pulls nothing, workers pull, and the record is the same", () => {
+    const between = wire()
+    return Effect.gen(function* () {
+      const rest = yield* KalshiRest
+      const sql = yield* PgClient.PgClient
+      const pass = onePass("backfill", Backfill.pipe(Layer.provide(delegated), Layer.provide(settings(env))))
+      yield* pass
+      assert.deepStrictEqual(between.asked.filter(isCandles), [])
+      const handed = yield* rows
+      assert.isAtLeast(handed.length, 2)
+      assert.isTrue(handed.every(({ status }) => status === "pending"))
+      yield* pass
+      assert.strictEqual((yield* rows).length, handed.length, "what is handed in already is not handed in again")
+
+      const done = yield* handlers
+      yield* Effect.gen(function* () {
+        yield* worker(done, { WORK_QUEUE_LEASE_SECONDS: "5" })
+        yield* finished
+      }).pipe(Effect.scoped, Effect.provide(WakeUp.layerListen.pipe(Layer.provideMerge(QueueJobs.layer))))
+      assert.isTrue((yield* rows).every(({ status }) => status === "done"))
+      const markets: ReadonlyArray<Market> = (yield* Stream.runCollect(
+        rest.markets({ seriesTicker: "KXSOLD", minCloseSeconds: Math.floor((startMs - 4.5 * hour) / 1000) })
+      )).filter(({ status }) => status !== "initialized")
+      assert.deepStrictEqual(yield* storedCandles(), yield* toldCandles(markets))
+      const complete = yield* sql`select 1 from markets where completion = 'settled'`
+      assert.strictEqual(complete.length, 4 * 24)
+      yield* onePass("closed-cleanup", ClosedCleanup.pipe(Layer.provide(delegated), Layer.provide(settings(env))))
+      assert.strictEqual((yield* rows).length, handed.length, "nothing is left to be cleaned")
+    }).pipe(
+      Effect.provide(
+        Layer.provideMerge(layerOf(between), Layer.mergeAll(TestDatabase.layer, Simulator.layer({ speed: 0, startMs })))
+      )
+    )
+  })
+
+  it.live("a worker finds out about markets that it is told of", () => {
+    const between = wire()
+    return Effect.gen(function* () {
+      const rest = yield* KalshiRest
+      const sql = yield* PgClient.PgClient
+      const [market] = yield* Stream.runCollect(rest.markets({ seriesTicker: "KXSOLD", status: "open" }))
+      const done = yield* handlers
+      yield* Effect.gen(function* () {
+        const queue = yield* WorkQueue
+        yield* worker(done, { WORK_QUEUE_LEASE_SECONDS: "5" })
+        yield* queue.enqueue([{ type: "discover_market", payload: { tickers: [market!.ticker] } }])
+        yield* finished
+        yield* queue.enqueue([{ type: "repair_gap", payload: { tickers: [market!.ticker] } }])
+        yield* finished
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(
+          WorkQueue.layer.pipe(
+            Layer.provideMerge(WakeUp.layerListen.pipe(Layer.provideMerge(QueueJobs.layer))),
+            Layer.provide(settings({}))
+          )
+        )
+      )
+      assert.deepStrictEqual(
+        (yield* rows).map(({ last_error, status }) => [status, last_error]),
+        [
+          ["done", null],
+          ["done", null]
+        ]
+      )
+      const known = yield* sql`
+        select 1 from markets join events using (event_ticker)
+        where ticker = ${market!.ticker} and strike_period = 'hour'`
+      assert.strictEqual(known.length, 1)
+      const candles = yield* sql<{ n: number }>`
+        select count(*)::int as n from market_candles where market_ticker = ${market!.ticker} and period_interval_minutes = 1`
+      assert.isAbove(candles[0]!.n, 0)
+      const windows = yield* sql`select 1 from trade_windows where market_ticker = ${market!.ticker}`
+      assert.isAbove(windows.length, 0)
+    }).pipe(
+      Effect.provide(
+        Layer.provideMerge(layerOf(between), Layer.mergeAll(TestDatabase.layer, Simulator.layer({ speed: 0, startMs })))
+      )
+    )
+  })
+})
