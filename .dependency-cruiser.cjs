@@ -6,7 +6,8 @@ const below = {
   simulator: ["market", "runtime"],
   ingest: ["market", "runtime", "kalshi", "store"],
   portal: ["market", "runtime", "kalshi", "store"],
-  local: ["market", "runtime", "kalshi", "store", "ingest", "portal"]
+  prediction: ["market", "runtime", "store"],
+  local: ["market", "runtime", "kalshi", "store", "ingest", "portal", "prediction"]
 }
 
 /** Arrows between the folders of src run one way only; programs (src/*.ts) may use everything, nobody uses them. */

@@ -94,9 +94,10 @@ const session = Effect.fn("Demo.session")(function* (
       EXCHANGE_CLOCK: announced.clock,
       DISCOVERY_SECONDS: "10",
       ENV_FILE: "/dev/null"
-    }
+    },
+    predictor: { PREDICTION_ENABLE: "1", PREDICTION_HANDLER: "baseline:market_mid,statistical:diffusion" }
   })
-  yield* Console.log("recording           migrator, rest, ws, portal")
+  yield* Console.log("recording           migrator, rest, ws, portal, predictor")
   yield* Console.log(`portal              ${stack.portal}  password ${stack.portalPassword}`)
   yield* Console.log("THE EXCHANGE IS SIMULATED: none of this is market data.")
 
@@ -152,6 +153,8 @@ const session = Effect.fn("Demo.session")(function* (
     duplicated: verdict.duplicated,
     quarantined: counts.quarantined,
     settledMarkets: counts.settledMarkets,
+    predictions: counts.predictions,
+    scored: counts.scored,
     gaps: counts.gaps,
     portalStatus,
     firstTickSeconds: Number(((firstTick - began) / 1000).toFixed(1)),

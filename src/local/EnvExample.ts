@@ -1,6 +1,7 @@
 import * as IngestConfig from "../ingest/IngestConfig.ts"
 import { settings as kalshi } from "../kalshi/KalshiConfig.ts"
 import { settings as portal } from "../portal/PortalConfig.ts"
+import * as PredictionConfig from "../prediction/PredictionConfig.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import * as Health from "../runtime/Health.ts"
 import * as Logging from "../runtime/Logging.ts"
@@ -9,7 +10,12 @@ import { databaseSettings } from "../store/Database.ts"
 import type { Group } from "./Roles.ts"
 import * as Roles from "./Roles.ts"
 
-const roles: Readonly<Record<string, Group>> = { rest: Roles.rest, ws: Roles.ws, portal: Roles.portal }
+const roles: Readonly<Record<string, Group>> = {
+  rest: Roles.rest,
+  ws: Roles.ws,
+  portal: Roles.portal,
+  predictor: Roles.predictor
+}
 
 const sections: ReadonlyArray<readonly [title: string, settings: Group]> = [
   ["Database and files", databaseSettings],
@@ -19,6 +25,9 @@ const sections: ReadonlyArray<readonly [title: string, settings: Group]> = [
   ["Trades (rest)", IngestConfig.tradeReconcile],
   ["Live capture (ws)", IngestConfig.capture],
   ["Portal", portal],
+  ["Forecasts (predictor)", { ...PredictionConfig.schedule, ...PredictionConfig.handlers }],
+  ["The language model of forecasts (predictor)", PredictionConfig.model],
+  ["Documents of forecasts (predictor)", PredictionConfig.embedding],
   ["Every program", { ...Logging.settings, ...Health.settings, ...ExchangeTime.settings }]
 ]
 

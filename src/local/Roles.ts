@@ -1,6 +1,7 @@
 import * as IngestConfig from "../ingest/IngestConfig.ts"
 import { settings as kalshi } from "../kalshi/KalshiConfig.ts"
 import { settings as portalSettings } from "../portal/PortalConfig.ts"
+import * as PredictionConfig from "../prediction/PredictionConfig.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import * as Health from "../runtime/Health.ts"
 import * as Logging from "../runtime/Logging.ts"
@@ -9,7 +10,8 @@ import { databaseSettings } from "../store/Database.ts"
 
 export type Group = { readonly [key: string]: Setting<unknown> }
 
-const common: Group = {
+/** What every program reads. */
+export const common: Group = {
   database: databaseSettings.url,
   dataDirectory: databaseSettings.dataDir,
   pool: databaseSettings.pool,
@@ -24,3 +26,4 @@ const common: Group = {
 export const rest: Group = { ...common, ...kalshi, ...IngestConfig.discovery, ...IngestConfig.tradeReconcile }
 export const ws: Group = { ...common, ...kalshi, ...IngestConfig.capture }
 export const portal: Group = { ...common, ...portalSettings }
+export const predictor: Group = { ...common, ...PredictionConfig.all }
