@@ -16,17 +16,19 @@ export interface LanguageModelOptions {
 const chance = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
 
 /** The form of an answer about these markets. It is made of the tickers alone: nothing that a document says reaches it. */
-export const answerOf = (tickers: readonly [string, ...Array<string>]) =>
-  Schema.Struct({
+export const answerOf = (first: string, rest: ReadonlyArray<string>) => {
+  const ticker: Schema.Codec<string> = rest.length === 0 ? Schema.Literal(first) : Schema.Literals([first, ...rest])
+  return Schema.Struct({
     forecasts: Schema.Array(
       Schema.Struct({
-        market_ticker: Schema.Literals(tickers),
+        market_ticker: ticker,
         yes_prob: chance,
         confidence: chance,
         rationale: Schema.String
       })
     )
   })
+}
 
 /** Asks a language model about all markets of the event at once. */
 export const languageModel = Effect.fnUntraced(function* (options: LanguageModelOptions) {
@@ -55,7 +57,7 @@ export const languageModel = Effect.fnUntraced(function* (options: LanguageModel
       const { value } = yield* model
         .generateObject({
           objectName: "forecasts",
-          schema: answerOf([first, ...rest]),
+          schema: answerOf(first, rest),
           prompt: [
             { role: "system", content: prompt.system },
             { role: "user", content: prompt.user }
