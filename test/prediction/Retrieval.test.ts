@@ -3,7 +3,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as PgClient from "@effect/sql-pg/PgClient"
-import { assert, describe, it } from "@effect/vitest"
+import { assert, describe, it, layer, type Vitest } from "@effect/vitest"
 import * as EmbeddingModel from "effect/ai/EmbeddingModel"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -13,6 +13,7 @@ import { sha256 } from "../../src/prediction/Prompt.ts"
 import { Retrieval } from "../../src/prediction/Retrieval.ts"
 import { RagDocuments } from "../../src/store/RagDocuments.ts"
 import { TestDatabase } from "../support/Database.ts"
+import * as Pgvector from "../support/Pgvector.ts"
 
 const at = Date.parse("2026-08-24T15:30:00Z")
 
@@ -45,111 +46,159 @@ const write = (name: string, text: string) =>
 
 const jsonl = (documents: ReadonlyArray<object>) => documents.map((document) => JSON.stringify(document)).join("\n")
 
-type Suite = Layer.Layer<Retrieval | RagDocuments | EmbeddingModel.EmbeddingModel | SqlClient.SqlClient, unknown>
+type Suite = Layer.Layer<
+  Retrieval | RagDocuments | EmbeddingModel.EmbeddingModel | PgClient.PgClient | SqlClient.SqlClient,
+  unknown
+>
 
 /** What every way to search must do. */
-const conforms = (name: string, suite: () => Suite, embeds: boolean, skip = false) =>
-  describe.skipIf(skip)(`retrieval ${name}`, () => {
-    const find = Effect.fnUntraced(function* (subject: string, limit = 10, when = at) {
-      const retrieval = yield* Retrieval
-      return yield* retrieval.search(subject, when, limit)
-    })
-    const store = Effect.fnUntraced(function* (documents: ReadonlyArray<object>) {
-      const file = yield* write("documents.jsonl", jsonl(documents))
-      yield* ingest([file])
-      if (embeds) yield* embedAll("topics")
-    })
-    const run = <A, E>(
-      test: Effect.Effect<A, E, Effect.Services<ReturnType<typeof find>> | Effect.Services<ReturnType<typeof store>>>
-    ) => test.pipe(Effect.scoped, Effect.provide(Layer.merge(suite(), NodeFileSystem.layer)))
+const conforms = (
+  name: string,
+  suite: Suite,
+  embeds: boolean,
+  more: (it: Vitest.MethodsNonLive<Layer.Success<Suite>>) => void = () => {}
+) =>
+  layer(Layer.merge(suite, NodeFileSystem.layer), { timeout: "60 seconds", excludeTestServices: true })(
+    `retrieval ${name}`,
+    (it) => {
+      const find = Effect.fnUntraced(function* (subject: string, limit = 10, when = at) {
+        const retrieval = yield* Retrieval
+        return yield* retrieval.search(subject, when, limit)
+      })
+      const store = Effect.fnUntraced(function* (documents: ReadonlyArray<object>) {
+        const file = yield* write("documents.jsonl", jsonl(documents))
+        yield* ingest([file])
+        if (embeds) yield* embedAll("topics")
+      })
+      const run = <A, E, R>(test: Effect.Effect<A, E, R>) =>
+        Effect.andThen(
+          PgClient.PgClient.use((sql) => sql`truncate rag_documents`),
+          test
+        )
 
-    it.live("finds the nearest first, no more than asked for", () =>
-      run(
-        Effect.gen(function* () {
-          yield* store([
-            { text: "Rain and more rain, bitcoin aside, says the weather service", source: "wet" },
-            { text: "Bitcoin and bitcoin again: bitcoin rises", source: "coins" },
-            { text: "The temperature in the city", source: "warm" }
-          ])
-          const found = yield* find("Where will bitcoin close?")
-          assert.deepStrictEqual(
-            found.slice(0, 2).map(({ source }) => source),
-            ["coins", "wet"]
-          )
-          assert.isAbove(found[0]!.score, found[1]!.score)
-          assert.strictEqual((yield* find("Where will bitcoin close?", 1)).length, 1)
-          assert.deepStrictEqual(yield* find("Where will bitcoin close?", 0), [])
-        })
+      it.effect("finds the nearest first, no more than asked for", () =>
+        run(
+          Effect.gen(function* () {
+            yield* store([
+              { text: "Rain and more rain, bitcoin aside, says the weather service", source: "wet" },
+              { text: "Bitcoin and bitcoin again: bitcoin rises", source: "coins" },
+              { text: "The temperature in the city", source: "warm" }
+            ])
+            const found = yield* find("Where will bitcoin close?")
+            assert.deepStrictEqual(
+              found.slice(0, 2).map(({ source }) => source),
+              ["coins", "wet"]
+            )
+            assert.isAbove(found[0]!.score, found[1]!.score)
+            assert.strictEqual((yield* find("Where will bitcoin close?", 1)).length, 1)
+            assert.deepStrictEqual(yield* find("Where will bitcoin close?", 0), [])
+          })
+        )
       )
-    )
 
-    it.live("never shows what was published after the instant in question", () =>
-      run(
-        Effect.gen(function* () {
-          yield* store([
-            { text: "bitcoin closed at 90,000", source: "late", published_at: "2026-08-24T16:00:01Z" },
-            { text: "bitcoin opened", source: "early", published_at: "2026-08-24T15:00:00Z" },
-            { text: "bitcoin explained", source: "ever" }
-          ])
-          assert.deepStrictEqual((yield* find("bitcoin")).map(({ source }) => source).sort(), ["early", "ever"])
-          assert.strictEqual((yield* find("bitcoin", 10, at + 3_600_000)).length, 3)
-        })
+      it.effect("never shows what was published after the instant in question", () =>
+        run(
+          Effect.gen(function* () {
+            yield* store([
+              { text: "bitcoin closed at 90,000", source: "late", published_at: "2026-08-24T16:00:01Z" },
+              { text: "bitcoin opened", source: "early", published_at: "2026-08-24T15:00:00Z" },
+              { text: "bitcoin explained", source: "ever" }
+            ])
+            assert.deepStrictEqual((yield* find("bitcoin")).map(({ source }) => source).sort(), ["early", "ever"])
+            assert.strictEqual((yield* find("bitcoin", 10, at + 3_600_000)).length, 3)
+          })
+        )
       )
-    )
 
-    it.live("does not show what its source has no more, but keeps it for audits", () =>
-      run(
-        Effect.gen(function* () {
-          yield* store([{ text: "bitcoin falls", source: "news" }])
-          const [old] = yield* find("bitcoin")
-          yield* store([{ text: "bitcoin recovers", source: "news" }])
-          assert.deepStrictEqual(
-            (yield* find("bitcoin")).map(({ content }) => content),
-            ["bitcoin recovers"]
-          )
-          const documents = yield* RagDocuments
-          assert.strictEqual((yield* documents.contents([old!.id])).get(old!.id), "bitcoin falls")
-        })
+      it.effect("does not show what its source has no more, but keeps it for audits", () =>
+        run(
+          Effect.gen(function* () {
+            yield* store([{ text: "bitcoin falls", source: "news" }])
+            const [old] = yield* find("bitcoin")
+            yield* store([{ text: "bitcoin recovers", source: "news" }])
+            assert.deepStrictEqual(
+              (yield* find("bitcoin")).map(({ content }) => content),
+              ["bitcoin recovers"]
+            )
+            const documents = yield* RagDocuments
+            assert.strictEqual((yield* documents.contents([old!.id])).get(old!.id), "bitcoin falls")
+          })
+        )
       )
-    )
 
-    it.live("takes any subject: empty, quotes, operators, another script", () =>
-      run(
-        Effect.gen(function* () {
-          yield* store([{ text: "bitcoin rises", source: "a" }])
-          for (const subject of ["", "'; drop table rag_documents; --", "& | ! ( ) :*", "天気 \\ \" '", "the of and"])
-            assert.isAtMost((yield* find(subject)).length, 1)
-          assert.strictEqual((yield* find("bitcoin")).length, 1)
-        })
+      it.effect("takes any subject: empty, quotes, operators, another script", () =>
+        run(
+          Effect.gen(function* () {
+            yield* store([{ text: "bitcoin rises", source: "a" }])
+            for (const subject of ["", "'; drop table rag_documents; --", "& | ! ( ) :*", "天気 \\ \" '", "the of and"])
+              assert.isAtMost((yield* find(subject)).length, 1)
+            assert.strictEqual((yield* find("bitcoin")).length, 1)
+          })
+        )
       )
-    )
-  })
+      more(it)
+    }
+  )
 
-const pgvector = Layer.effectDiscard(PgClient.PgClient.use((sql) => sql`create extension if not exists vector`))
-
-const documentsAnd = (
+const documentsAnd = <E>(
   retrieval: Layer.Layer<Retrieval, never, RagDocuments | EmbeddingModel.EmbeddingModel>,
   vectors: "auto" | "scan",
-  prepare: typeof pgvector | Layer.Layer<never> = Layer.empty
+  database: Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, E>
 ): Suite =>
   retrieval.pipe(
     Layer.provideMerge(Layer.merge(RagDocuments.layerWith({ vectors }), embeddings)),
-    Layer.provideMerge(prepare.pipe(Layer.provideMerge(TestDatabase.layer)))
+    Layer.provideMerge(database)
   )
 
-conforms("by words", () => documentsAnd(Retrieval.layerWords, "auto"), false)
-conforms("by vectors, every one compared", () => documentsAnd(Retrieval.layerVectors("topics"), "scan"), true)
+const vectors = Retrieval.layerVectors("topics")
 
-/** Set when the server of TEST_DATABASE_URL has pgvector; the embedded one has not. */
-// @effect-diagnostics-next-line processEnv:off a test run has no ConfigProvider of its own
-const hasPgvector = process.env["TEST_PGVECTOR"] === "1"
+conforms("by words", documentsAnd(Retrieval.layerWords, "auto", TestDatabase.layer), false)
+conforms("by vectors, every one compared", documentsAnd(vectors, "auto", TestDatabase.layer), true)
 
-conforms(
-  "by vectors with pgvector (needs TEST_PGVECTOR=1 and a server that has it)",
-  () => documentsAnd(Retrieval.layerVectors("topics"), "auto", pgvector),
-  true,
-  !hasPgvector
+const pgvector = Layer.effectDiscard(PgClient.PgClient.use((sql) => sql`create extension vector`)).pipe(
+  Layer.provideMerge(Pgvector.layer)
 )
+conforms("by vectors, with pgvector", documentsAnd(vectors, "auto", pgvector), true, (it) => {
+  it.effect("finds in the same order, with the same scores, as the comparison of every vector", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      yield* sql`truncate rag_documents`
+      yield* sql`
+        insert into rag_documents (source, sources, piece, pieces, content, content_hash, embedding_model, embedding)
+        select 's', '{s}', 0, 1, i::text, i::text, 'm', (
+          select array_agg(sin(i * 12.9898 + j * 78.233 + i % 7)::float4) from generate_series(1, case when i % 9 = 0 then 3 else 16 end) as j)
+        from generate_series(1, 300) as i`
+      const stored = yield* sql<{
+        id: bigint
+        embedding: ReadonlyArray<number>
+      }>`select id, embedding from rag_documents`
+      const search = (mode: "auto" | "scan") =>
+        RagDocuments.use((documents) =>
+          Effect.andThen(
+            documents.embed(
+              "m",
+              stored.map(({ embedding, id }) => ({ id: Number(id), vector: embedding }))
+            ),
+            documents.byVector(
+              "m",
+              Array.from({ length: 16 }, (_, i) => Math.cos(i)),
+              at,
+              20
+            )
+          )
+        ).pipe(Effect.provide(Layer.fresh(RagDocuments.layerWith({ vectors: mode }))))
+      assert.isTrue(yield* RagDocuments.use((documents) => documents.hasPgvector))
+      const byOperator = yield* search("auto")
+      const byScan = yield* search("scan")
+      assert.strictEqual(byOperator.length, 20)
+      assert.deepStrictEqual(
+        byOperator.map(({ id }) => id),
+        byScan.map(({ id }) => id)
+      )
+      for (const [i, { score }] of byOperator.entries()) assert.closeTo(score, byScan[i]!.score, 1e-5)
+    })
+  )
+})
 
 describe("ingest", () => {
   const Store = Layer.mergeAll(RagDocuments.layer, NodeFileSystem.layer).pipe(Layer.provideMerge(TestDatabase.layer))
