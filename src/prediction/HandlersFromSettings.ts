@@ -76,7 +76,7 @@ export const layerEmbeddings = (config: ModelSettings, model: string) => {
       ? endpoints(config)
       : {
           ...endpoints(config),
-          url: config.embeddingUrl.replace(/\/+$/, ""),
+          url: config.embeddingUrl,
           apiKey: config.embeddingKey ?? config.apiKey,
           azureEndpoint: undefined
         }

@@ -36,9 +36,8 @@ export const endpoint = (
   model: string
 ): Endpoint => {
   if (settings.azureEndpoint !== undefined) {
-    const base = settings.azureEndpoint.replace(/\/+$/, "")
     return {
-      url: `${base}/openai/deployments/${encodeURIComponent(model)}/${route}?api-version=${encodeURIComponent(settings.azureVersion)}`,
+      url: `${settings.azureEndpoint}/openai/deployments/${encodeURIComponent(model)}/${route}?api-version=${encodeURIComponent(settings.azureVersion)}`,
       headers: settings.azureKey === undefined ? {} : { "api-key": settings.azureKey },
       model: undefined
     }

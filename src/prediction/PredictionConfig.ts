@@ -161,9 +161,11 @@ export const model = {
     0.6,
     { min: 0, max: 100_000 }
   ),
-  azureEndpoint: Setting.text(
+  azureEndpoint: Setting.urlOption(
     "AZURE_OPENAI_ENDPOINT",
-    "address of an Azure OpenAI resource; set, it is used in place of PREDICTION_LLM_URL"
+    "address of an Azure OpenAI resource; set, it is used in place of PREDICTION_LLM_URL",
+    "https://my-resource.openai.azure.com",
+    ["https", "http"]
   ),
   azureKey: Setting.secret("AZURE_OPENAI_API_KEY", "key of that resource"),
   azureVersion: Setting.textOr("AZURE_OPENAI_API_VERSION", "version of its API", "2024-10-21"),
@@ -179,9 +181,11 @@ export const embedding = {
     "RAG_EMBEDDING_MODEL",
     "model of embeddings; unset: documents are ranked by their words (PostgreSQL full text)"
   ),
-  embeddingUrl: Setting.text(
+  embeddingUrl: Setting.urlOption(
     "RAG_EMBEDDING_URL",
-    "base address of an OpenAI-compatible API with /embeddings; unset: the language model's"
+    "base address of an OpenAI-compatible API with /embeddings; unset: the language model's",
+    "http://127.0.0.1:8080/v1",
+    ["https", "http"]
   ),
   embeddingKey: Setting.secret("RAG_EMBEDDING_API_KEY", "key of that API; unset: the language model's"),
   embeddingDeployment: Setting.text(

@@ -133,6 +133,7 @@ export const Predictor = (config: PredictionConfig) =>
             const due = yield* Effect.orElseSucceed(schedule.state(lane, yield* time.now), () => undefined)
             const ageSeconds = ((yield* Clock.currentTimeMillis) - seen.at) / 1000
             const resting = state?._tag === "Open"
+            const ready = yield* handler.ready
             return {
               ok:
                 !resting &&
@@ -140,7 +141,8 @@ export const Predictor = (config: PredictionConfig) =>
                 (busy > 0 || ageSeconds < Math.max(60, 3 * Duration.toSeconds(poll))),
               detail: resting
                 ? "keeps failing and rests"
-                : seen.problem || `${due?.eligible ?? "?"} events, ${due?.late ?? "?"} late, ${busy} in work`,
+                : seen.problem ||
+                  `${ready ? "" : "the day's budget is used up, "}${due?.eligible ?? "?"} events, ${due?.late ?? "?"} late, ${busy} in work`,
               ageSeconds
             }
           })
