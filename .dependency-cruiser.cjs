@@ -5,6 +5,7 @@ const below = {
   store: ["market", "runtime"],
   simulator: ["market", "runtime"],
   ingest: ["market", "runtime", "kalshi", "store"],
+  admin: ["market", "runtime", "kalshi", "store", "ingest"],
   portal: ["market", "runtime", "kalshi", "store"],
   prediction: ["market", "runtime", "store"],
   local: ["market", "runtime", "kalshi", "store", "ingest", "portal", "prediction"]

@@ -1,8 +1,19 @@
 import * as Layer from "effect/Layer"
 import { AccountCheck } from "./ingest/AccountCheck.ts"
+import { Backfill } from "./ingest/Backfill.ts"
+import { CandleHistory } from "./ingest/CandleHistory.ts"
+import { ClosedCleanup } from "./ingest/ClosedCleanup.ts"
+import { Consistency } from "./ingest/Consistency.ts"
+import { CoverageLoop } from "./ingest/CoverageLoop.ts"
 import { Discovery } from "./ingest/Discovery.ts"
+import { EventIntake } from "./ingest/EventIntake.ts"
+import { EventScan } from "./ingest/EventScan.ts"
+import { GapRepair } from "./ingest/GapRepair.ts"
+import { LifecycleResumed } from "./ingest/LifecycleResumed.ts"
 import { Maintenance } from "./ingest/Maintenance.ts"
+import { MarketCatchUp } from "./ingest/MarketCatchUp.ts"
 import { MarketClock } from "./ingest/MarketClock.ts"
+import { TradeHistory } from "./ingest/TradeHistory.ts"
 import { TradeReconcile } from "./ingest/TradeReconcile.ts"
 import * as Venue from "./kalshi/Venue.ts"
 import * as Roles from "./local/Roles.ts"
@@ -11,9 +22,14 @@ import * as Health from "./runtime/Health.ts"
 import { runRoleProgram } from "./runtime/Program.ts"
 import * as Setting from "./runtime/Setting.ts"
 import { ActiveMarkets } from "./store/ActiveMarkets.ts"
+import { Candles } from "./store/Candles.ts"
 import { Catalog } from "./store/Catalog.ts"
+import { ConsistencyChecks } from "./store/ConsistencyChecks.ts"
+import { Coverage } from "./store/Coverage.ts"
 import { Database } from "./store/Database.ts"
+import { GapRepairs } from "./store/GapRepairs.ts"
 import { IngestState } from "./store/IngestState.ts"
+import { MarketCompletion } from "./store/MarketCompletion.ts"
 import { MarketKeys } from "./store/MarketKeys.ts"
 import { Migrations } from "./store/Migrations.ts"
 import { Partitions } from "./store/Partitions.ts"
@@ -21,16 +37,28 @@ import { SchemaCheck } from "./store/SchemaCheck.ts"
 import { Trades } from "./store/Trades.ts"
 import { TradeWindows } from "./store/TradeWindows.ts"
 
+const History = Layer.mergeAll(EventScan.layer, MarketCatchUp.layer).pipe(
+  Layer.provideMerge(CandleHistory.layer),
+  Layer.provideMerge(EventIntake.layer)
+)
 const Loops = Layer.mergeAll(
-  Layer.mergeAll(Discovery, TradeReconcile).pipe(Layer.provide(AccountCheck.layer)),
+  Layer.mergeAll(Discovery, Backfill, ClosedCleanup, TradeReconcile, GapRepair, Consistency).pipe(
+    Layer.provide([AccountCheck.layer, LifecycleResumed.layer, TradeHistory.layer]),
+    Layer.provide(History)
+  ),
+  CoverageLoop,
   MarketClock,
   Maintenance
 )
 const Store = Layer.mergeAll(
   Catalog.layer,
+  ConsistencyChecks.layer,
+  Coverage.layer,
+  GapRepairs.layer,
   ActiveMarkets.layer,
   IngestState.layer,
-  Partitions.layer,
+  MarketCompletion.layer,
+  Candles.layer.pipe(Layer.provideMerge(Partitions.layer)),
   TradeWindows.layer,
   Trades.layer.pipe(Layer.provideMerge(MarketKeys.layer))
 ).pipe(Layer.provideMerge(SchemaCheck.pipe(Layer.provide(Migrations.layer))))

@@ -13,7 +13,17 @@ describe("README", () => {
     for (const script of found(/npm run ([a-z:]+)/g)) assert.property(manifest.scripts, script)
     for (const program of found(/node dist\/([a-z]+)\.js/g))
       assert.isTrue(fs.existsSync(path.join(root, `src/${program}.ts`)), program)
-    for (const file of found(/\]\((?!http)([^)]+)\)/g)) assert.isTrue(fs.existsSync(path.join(root, file)), file)
+    for (const link of found(/\]\((?!http)([^)]+)\)/g)) {
+      const [file = "", heading] = link.split("#")
+      assert.isTrue(fs.existsSync(path.join(root, file)), link)
+      if (heading === undefined) continue
+      const headings = fs.readFileSync(path.join(root, file), "utf8").matchAll(/^#+ (.+)$/gm)
+      assert.include(
+        [...headings].map(([, text]) => text!.toLowerCase().replaceAll(" ", "-")),
+        heading,
+        link
+      )
+    }
   })
 
   it("says why each dependency is there", () => {

@@ -10,6 +10,7 @@ import type { StoredTrade } from "../store/Trades.ts"
 import type { FeedState } from "./FeedState.ts"
 import { decodeMark } from "./JournalMark.ts"
 import type { JournalPosition, JournalRecord } from "./JournalRecord.ts"
+import { placeOf } from "./SequenceWatch.ts"
 
 /** A change of the gap ledger. Instants are exchange time. */
 export type GapChange = { readonly slots: ReadonlyArray<number> } & (
@@ -33,8 +34,24 @@ export interface Reading {
   readonly isRepeat: (record: JournalRecord, tick: Tick) => boolean
   /** Markets that another journal carries by now, and from which instant on: what this one heard since is not stored twice. */
   readonly takenOver: ReadonlyMap<string, number>
+  /** The first of those instants. */
+  readonly takenOverMillis?: number
   /** Whether the frames of ticks are stored beside them. */
   readonly keepsFrames: boolean
+}
+
+/** When the exchange says that what a frame tells happened. */
+const stampOf = (frame: Frame): number | undefined => {
+  switch (frame._tag) {
+    case "Ticker":
+      return frame.tick.exchangeMillis
+    case "Trade":
+      return toMillis(frame.trade.createdTime)
+    case "OrderbookDelta":
+      return frame.exchangeMillis
+    default:
+      return undefined
+  }
 }
 
 /** What a mark without slots means: one process had all markets. */
@@ -56,6 +73,9 @@ export class CaptureBatch {
   /** Frames that another journal has, left out. */
   fenced = 0
 
+  /** Until when this journal heard its feed before it was taken over; absent when it did not. */
+  aliveUntil: number | undefined
+
   /** The markets of all rows. */
   get tickers(): ReadonlySet<string> {
     return new Set([
@@ -76,7 +96,14 @@ export class CaptureBatch {
    */
   read(record: JournalRecord, start: JournalPosition, state: FeedState, reading: Reading): void {
     if (record.kind === "frame" || record.kind === "snapshot") this.#frame(record, start, state, reading)
-    else this.#mark(record, state, reading.fromWall(record.receivedMillis))
+    else this.#mark(record, state, reading.fromWall)
+    const { lastAliveMillis } = state
+    if (
+      reading.takenOverMillis !== undefined &&
+      lastAliveMillis !== undefined &&
+      lastAliveMillis < reading.takenOverMillis
+    )
+      this.aliveUntil = Math.max(this.aliveUntil ?? 0, lastAliveMillis)
   }
 
   /** Puts the frame aside instead of reading it. Its sequence number counts all the same. */
@@ -101,10 +128,10 @@ export class CaptureBatch {
     const at = reading.fromWall(record.receivedMillis)
     const frame = reading.decode(record.payload, at)
     this.frames += 1
-    state.lastAliveMillis = at
+    const heard = state.heard(at, record.kind === "frame" ? stampOf(frame) : undefined)
     switch (frame._tag) {
       case "Ticker":
-        if (this.#isFenced(frame.tick.ticker, at, reading)) return
+        if (this.#isFenced(frame.tick.ticker, record.kind === "frame" ? frame.tick.exchangeMillis : at, reading)) return
         if (!isPlausible(frame.tick))
           this.#quarantine(record, start, at, "its stamp is weeks from when it was received")
         else if (reading.isRepeat(record, frame.tick)) this.deduplicated += 1
@@ -117,20 +144,21 @@ export class CaptureBatch {
         return
       case "Malformed":
         this.#quarantine(record, start, at, frame.cause)
+        this.#count(record, at, heard, state)
         return
       case "Subscribed":
-        state.subscribed(frame.sid, frame.channel, at)
+        state.subscribed(frame.sid, frame.channel, heard)
         return
       case "MarketLifecycle":
       case "EventLifecycle":
-        if (this.#isNew(frame, "market_lifecycle_v2", at, state)) this.lifecycle.push(frame)
+        if (this.#isNew(frame, "market_lifecycle_v2", at, heard, state)) this.lifecycle.push(frame)
         return
       case "Trade":
-        if (this.#isNew(frame, "trade", at, state))
+        if (this.#isNew(frame, "trade", at, heard, state))
           this.trades.push({ ...frame.trade, receivedMillis: at, provenance: "live" })
         return
       case "OrderbookSnapshot":
-        if (this.#isNew(frame, "orderbook_delta", at, state) && !this.#isFenced(frame.book.ticker, at, reading))
+        if (this.#isNew(frame, "orderbook_delta", at, heard, state) && !this.#isFenced(frame.book.ticker, at, reading))
           this.books.snapshots.push({
             book: frame.book,
             requested: frame.id !== undefined,
@@ -140,7 +168,10 @@ export class CaptureBatch {
           })
         return
       case "OrderbookDelta":
-        if (this.#isNew(frame, "orderbook_delta", at, state) && !this.#isFenced(frame.ticker, at, reading)) {
+        if (
+          this.#isNew(frame, "orderbook_delta", at, heard, state) &&
+          !this.#isFenced(frame.ticker, frame.exchangeMillis ?? at, reading)
+        ) {
           const { delta, exchangeMillis, price, seq, side, ticker } = frame
           const { connection } = state
           this.books.add({ ticker, side, price, delta, exchangeMillis, receivedMillis: at, connection, seq: seq ?? 0 })
@@ -150,13 +181,20 @@ export class CaptureBatch {
       case "Unsubscribed":
       case "ErrorReply":
       case "Unknown":
-        if (frame.sid !== undefined) this.#isNew({ sid: frame.sid, seq: frame.seq }, "control", at, state)
+        if (frame.sid !== undefined) this.#isNew({ sid: frame.sid, seq: frame.seq }, "control", at, heard, state)
         return
     }
   }
 
-  #isFenced(ticker: string, at: number, { takenOver }: Reading): boolean {
-    if (takenOver.size === 0 || at < (takenOver.get(ticker) ?? Number.POSITIVE_INFINITY)) return false
+  /** A frame that says nothing to us has its number all the same. */
+  #count(record: JournalRecord, at: number, heard: number, state: FeedState): void {
+    const place = placeOf(record.payload)
+    if (place !== undefined) this.#isNew(place, "control", at, heard, state)
+  }
+
+  /** Whether the other journal was sent it, too: it is from after the take-over, however late it came here. */
+  #isFenced(ticker: string, sentMillis: number, { takenOver }: Reading): boolean {
+    if (takenOver.size === 0 || sentMillis < (takenOver.get(ticker) ?? Number.POSITIVE_INFINITY)) return false
     this.fenced += 1
     return true
   }
@@ -166,10 +204,11 @@ export class CaptureBatch {
     frame: { readonly sid: number; readonly seq: number | undefined },
     channel: string,
     at: number,
+    heard: number,
     state: FeedState
   ): boolean {
     if (frame.seq === undefined) return true
-    const sequenced = state.sequence(frame.sid, frame.seq, channel, at)
+    const sequenced = state.sequence(frame.sid, frame.seq, channel, heard)
     if (sequenced._tag === "Missing")
       this.gaps.push({
         _tag: "FramesMissing",
@@ -183,8 +222,10 @@ export class CaptureBatch {
     return sequenced._tag !== "Repeated"
   }
 
-  #mark(record: JournalRecord, state: FeedState, at: number): void {
+  #mark(record: JournalRecord, state: FeedState, fromWall: Reading["fromWall"]): void {
+    const at = fromWall(record.receivedMillis)
     const mark = decodeMark(record.payload)
+    const since = mark.sinceMillis === undefined ? undefined : fromWall(mark.sinceMillis)
     const lost = (cause: GapCause, fromMillis: number, slots: ReadonlyArray<number>) =>
       this.gaps.push({ _tag: "LinkLost", fromMillis, cause, detail: mark.detail?.replaceAll("\u0000", ""), slots })
     switch (record.kind) {
@@ -198,21 +239,24 @@ export class CaptureBatch {
         return
       case "live":
         state.slots = mark.slots ?? allSlots
-        state.lastAliveMillis = at
+        state.heard(at)
         this.gaps.push({ _tag: "LinkLive", atMillis: at, slots: state.slots })
         return
       case "alive":
-        state.lastAliveMillis = at
+        state.heard(at)
         return
       case "handed": {
         const handed = new Set(mark.slots)
-        lost(mark.cause ?? "handover", at, [...handed])
+        lost(mark.cause ?? "handover", state.heardBy(Math.min(at, since ?? at)), [...handed])
         state.slots = state.slots.filter((slot) => !handed.has(slot))
         return
       }
-      case "closed":
-        lost(mark.cause ?? "disconnect", state.lastAliveMillis ?? at, state.slots)
+      case "closed": {
+        const heardUntil = state.lastAliveMillis ?? at
+        const from = since === undefined ? heardUntil : Math.min(heardUntil, state.heardBy(since))
+        lost(mark.cause ?? "disconnect", from, state.slots)
         return
+      }
       case "stopping":
         lost("shutdown", state.lastAliveMillis ?? at, state.slots)
         return

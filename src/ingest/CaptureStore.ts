@@ -25,6 +25,11 @@ export class CaptureStore extends Context.Service<
     prepare(batch: CaptureBatch, nowMillis: number): Effect.Effect<WantedLifecycle, SqlError>
     /** Adds the rows. Joins the caller's transaction. */
     insert(journal: string, batch: CaptureBatch, lifecycle: WantedLifecycle): Effect.Effect<void, SqlError>
+    /**
+     * Leaves one of the equal rows of each market that two journals heard around the instant at which one took it over from the other
+     * (exchange milliseconds). Joins the caller's transaction.
+     */
+    collapse(takenOver: ReadonlyMap<string, number>): Effect.Effect<void, SqlError>
     /** Removes the rows that `insert` would add, where they are there; trades have a key of their own. */
     remove(batch: CaptureBatch, lifecycle: WantedLifecycle): Effect.Effect<void, SqlError>
   }
@@ -61,12 +66,16 @@ export class CaptureStore extends Context.Service<
         yield* lifecycleEvents.insert(lifecycle.messages)
         yield* ledger.quarantine(journal, batch.quarantined)
       })
+      const collapse = Effect.fnUntraced(function* (takenOver: ReadonlyMap<string, number>) {
+        yield* ticks.collapse(takenOver)
+        yield* books.collapse(takenOver)
+      })
       const remove = Effect.fnUntraced(function* (batch: CaptureBatch, lifecycle: WantedLifecycle) {
         yield* ticks.remove(batch.ticks)
         yield* books.remove(batch.books)
         yield* lifecycleEvents.remove(lifecycle.messages)
       })
-      return CaptureStore.of({ prepare, insert, remove })
+      return CaptureStore.of({ prepare, insert, collapse, remove })
     })
   )
 

@@ -21,6 +21,7 @@ import { ActiveMarkets } from "../store/ActiveMarkets.ts"
 import { CaptureLedger } from "../store/CaptureLedger.ts"
 import { Catalog } from "../store/Catalog.ts"
 import { isData, sqlState } from "../store/SqlState.ts"
+import { transaction } from "../store/Transaction.ts"
 import type { GapChange, Reading } from "./CaptureBatch.ts"
 import { CaptureProgress } from "./CaptureProgress.ts"
 import * as CaptureStep from "./CaptureStep.ts"
@@ -29,6 +30,7 @@ import { FeedState } from "./FeedState.ts"
 import * as IngestConfig from "./IngestConfig.ts"
 import { Journal } from "./Journal.ts"
 import type { JournalPosition, JournalRecord } from "./JournalRecord.ts"
+import { LifecycleResumed } from "./LifecycleResumed.ts"
 import { untilDatabaseAnswers } from "./Retry.ts"
 import { ShardShare } from "./ShardShare.ts"
 import { TickDedupe } from "./TickDedupe.ts"
@@ -120,7 +122,6 @@ export const CaptureWriter = Layer.effectDiscard(
     const wanted = periods.map((period) => normalize(period) ?? period)
     const progress = {
       committedAt: yield* Clock.currentTimeMillis,
-      backlogBytes: 0,
       notifiedAt: 0,
       unnotified: 0
     }
@@ -188,7 +189,10 @@ export const CaptureWriter = Layer.effectDiscard(
         case "LinkLost":
           return ledger.linkLost(share, gap.fromMillis, gap.cause, gap.detail)
         case "LinkLive":
-          return ledger.linkLive(share, gap.atMillis)
+          return Effect.andThen(
+            ledger.linkLive(share, gap.atMillis),
+            gap.slots.includes(0) ? Effect.provideService(LifecycleResumed.tell, SqlClient.SqlClient, sql) : Effect.void
+          )
         case "AliveUntil":
           return ledger.aliveUntil(journal.id, gap.millis)
         case "FramesMissing":
@@ -197,7 +201,7 @@ export const CaptureWriter = Layer.effectDiscard(
     }
 
     const write = Effect.fnUntraced(function* (
-      { after, batch, before, from, to }: CaptureStep.CaptureStep,
+      { after, again, batch, before, from, to }: CaptureStep.CaptureStep,
       attempt: number,
       lostBefore: ReadonlyMap<number, number>
     ) {
@@ -225,6 +229,7 @@ export const CaptureWriter = Layer.effectDiscard(
         if ([...moved.lostSlots.keys()].some((slot) => !lostBefore.has(slot)))
           return yield* new SlotsTaken({ lost: moved.lostSlots })
         yield* store.insert(journal.id, batch, lifecycle)
+        if (again.takenOver.size > 0) yield* store.collapse(again.takenOver)
         yield* catalog.saveEvents(lifecycle.events)
         const changed = yield* catalog.saveMarkets(lifecycle.markets, fromMillis(now))
         if (changed > 0) {
@@ -234,7 +239,7 @@ export const CaptureWriter = Layer.effectDiscard(
         yield* Effect.forEach(batch.gaps, change, { discard: true })
         if (notify)
           yield* sql`select pg_notify('ticks_stored', ${JSON.stringify({ ticks: progress.unnotified + rows })})`
-      }).pipe(sql.withTransaction)
+      }).pipe(transaction(sql))
       yield* lifecycle.settle
       progress.unnotified = notify ? 0 : progress.unnotified + rows
       if (notify) progress.notifiedAt = now
@@ -270,9 +275,10 @@ export const CaptureWriter = Layer.effectDiscard(
           return since === undefined ? [] : [[ticker, since] as const]
         })
       )
-      const again = CaptureStep.readAgain(step, { ...step.again, takenOver })
-      const millis = Math.min(again.after.lastAliveMillis ?? 0, ...lost.values())
-      again.batch.gaps.push({ _tag: "AliveUntil", millis, slots: [...lost.keys()] })
+      const takenOverMillis = Math.min(...lost.values())
+      const again = CaptureStep.readAgain(step, { ...step.again, takenOver, takenOverMillis })
+      const millis = again.batch.aliveUntil
+      if (millis !== undefined) again.batch.gaps.push({ _tag: "AliveUntil", millis, slots: [...lost.keys()] })
       yield* Effect.logWarning("another process records markets of this journal by now", {
         slots: [...lost.keys()].join(" ")
       })
@@ -331,9 +337,6 @@ export const CaptureWriter = Layer.effectDiscard(
         yield* measure(step)
         const position = step.to
         yield* captured.moved(position)
-        const end = yield* journal.end
-        progress.backlogBytes = end.segment === position.segment ? end.offset - position.offset : end.offset
-        yield* Metric.update(backlog, progress.backlogBytes)
         if (position.segment !== retiredSegment) {
           retiredSegment = position.segment
           yield* journal.retire(position, (yield* Clock.currentTimeMillis) - journalKeepHours * 3_600_000)
@@ -348,16 +351,22 @@ export const CaptureWriter = Layer.effectDiscard(
       return yield* Effect.raceFirst(read(start, ready), storeAll(ready))
     })
 
+    const backlogBytes = Effect.gen(function* () {
+      const position = yield* captured.position
+      const end = yield* journal.end
+      return end.segment === position.segment ? end.offset - position.offset : end.offset
+    })
     yield* health.register(
       "writer",
-      Effect.map(Clock.currentTimeMillis, (now) => {
-        const ageSeconds = (now - progress.committedAt) / 1000
-        return {
-          ok: progress.backlogBytes === 0 || ageSeconds < 60,
-          detail: `${progress.backlogBytes} journal bytes not stored yet`,
-          ageSeconds
-        }
+      Effect.gen(function* () {
+        const bytes = yield* backlogBytes
+        const ageSeconds = ((yield* Clock.currentTimeMillis) - progress.committedAt) / 1000
+        return { ok: bytes === 0 || ageSeconds < 60, detail: `${bytes} journal bytes not stored yet`, ageSeconds }
       })
+    )
+    const watchBacklog = backlogBytes.pipe(
+      Effect.flatMap((bytes) => Metric.update(backlog, bytes)),
+      Effect.repeat(Schedule.spaced("1 second"))
     )
     const drained = captured.position.pipe(Effect.flatMap((position) => journal.read(position, 1))).pipe(
       Effect.map(({ records }) => records.length === 0),
@@ -365,6 +374,7 @@ export const CaptureWriter = Layer.effectDiscard(
     )
     yield* loops.run("journal-sync", journal.syncFailed)
     yield* loops.run("writer", follow)
+    yield* loops.run("backlog", watchBacklog)
     yield* Effect.addFinalizer(() =>
       drained.pipe(
         Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: (done) => done }),

@@ -5,10 +5,7 @@ import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
-import { type EventFilter, type EventsQuery, KalshiRest } from "../kalshi/KalshiRest.ts"
-import type { Event } from "../market/Event.ts"
-import type { Market } from "../market/Market.ts"
-import * as StrikePeriod from "../market/StrikePeriod.ts"
+import { type EventFilter, type EventsQuery, KalshiRest, type MarketFilter } from "../kalshi/KalshiRest.ts"
 import { fromMillis } from "../market/Timestamp.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import { Health } from "../runtime/Health.ts"
@@ -18,7 +15,9 @@ import { ActiveMarkets } from "../store/ActiveMarkets.ts"
 import { Catalog } from "../store/Catalog.ts"
 import { IngestState } from "../store/IngestState.ts"
 import { AccountCheck } from "./AccountCheck.ts"
+import { EventIntake } from "./EventIntake.ts"
 import * as IngestConfig from "./IngestConfig.ts"
+import { LifecycleResumed } from "./LifecycleResumed.ts"
 import { untilDatabaseAnswers } from "./Retry.ts"
 
 const passes = Metric.counter("discovery_passes", { description: "Complete discovery passes", incremental: true })
@@ -36,13 +35,13 @@ const overlapSeconds = 120
 /** Tickers of one request for markets by name. */
 const tickersPerCall = 100
 
-const cursorKey = "discovery_updated_until"
+/** Key of the instant, epoch seconds, until which all that the exchange updated is in the catalog. */
+export const discoveredUntilKey = "discovery_updated_until"
 const fullKey = "discovery_full_at"
-const seriesKey = "discovery_series_until"
 
 /**
  * Finds the events and markets of the wanted strike periods: everything unopened and open at first and from time to time, in between
- * only what was updated. A watermark moves only after every page of its pass was read and stored.
+ * only what was updated, also as soon as the lifecycle feed is received again after a hole. A watermark moves only after every page of its pass was read and stored.
  */
 export const Discovery = Layer.effectDiscard(
   Effect.gen(function* () {
@@ -54,27 +53,11 @@ export const Discovery = Layer.effectDiscard(
     const active = yield* ActiveMarkets
     const state = yield* IngestState
     const time = yield* ExchangeTime
+    const resumed = yield* LifecycleResumed
+    const intake = yield* EventIntake
     const config = yield* Setting.read(IngestConfig.discovery)
-    const wanted = config.periods.map((period) => StrikePeriod.normalize(period) ?? period)
     const statuses = [...new Set(["unopened", ...config.statuses])] as ReadonlyArray<EventFilter>
     const progress = { completedAt: yield* Clock.currentTimeMillis, problem: "no pass has completed yet" }
-
-    const savePage = Effect.fnUntraced(function* (
-      events: ReadonlyArray<Event>,
-      frequencies: ReadonlyMap<string, string>,
-      readAt: number
-    ) {
-      const kept = events.flatMap((event) => {
-        const strikePeriod = StrikePeriod.infer(event, frequencies.get(event.seriesTicker ?? ""), config)
-        return strikePeriod !== undefined && wanted.includes(strikePeriod) ? [{ event, strikePeriod }] : []
-      })
-      const markets = kept.flatMap(({ event }) =>
-        (event.markets ?? []).map((market): Market => ({ ...market, eventTicker: event.eventTicker }))
-      )
-      const changed = (yield* catalog.saveEvents(kept)) + (yield* catalog.saveMarkets(markets, fromMillis(readAt)))
-      yield* Metric.update(found, changed)
-      return { changed, seen: markets.map(({ ticker }) => ticker) }
-    })
 
     const readEvents = Effect.fnUntraced(function* (query: EventsQuery, frequencies: ReadonlyMap<string, string>) {
       const seen = new Set<string>()
@@ -82,26 +65,31 @@ export const Discovery = Layer.effectDiscard(
       yield* rest.eventPages({ ...query, withNestedMarkets: true }).pipe(
         Stream.runForEach(
           Effect.fnUntraced(function* (page) {
-            const saved = yield* untilDatabaseAnswers(savePage(page, frequencies, yield* time.now))
+            const saved = yield* untilDatabaseAnswers(intake.save(page, frequencies, yield* time.now))
+            yield* Metric.update(found, saved.changed)
             changed += saved.changed
-            for (const ticker of saved.seen) seen.add(ticker)
+            for (const { ticker } of saved.markets) seen.add(ticker)
           })
         )
       )
       return { changed, seen }
     })
 
-    const refreshSeries = Effect.gen(function* () {
-      const startedAt = Math.floor((yield* time.now) / 1000)
-      const until = yield* state.get(seriesKey)
-      const series = yield* rest.seriesList(
-        Option.match(until, {
-          onNone: () => ({}),
-          onSome: (at) => ({ minUpdatedSeconds: Number(at) - overlapSeconds })
-        })
+    /** Combos are not among the events, and are not to be had by what was updated. */
+    const readMultivariate = Effect.fnUntraced(function* (status: MarketFilter) {
+      const seen = new Set<string>()
+      let changed = 0
+      yield* rest.marketPages({ status, multivariate: "only" }).pipe(
+        Stream.runForEach(
+          Effect.fnUntraced(function* (page) {
+            const saved = yield* untilDatabaseAnswers(intake.saveMultivariate(page, yield* time.now))
+            yield* Metric.update(found, saved.changed)
+            changed += saved.changed
+            for (const { ticker } of saved.markets) seen.add(ticker)
+          })
+        )
       )
-      for (let at = 0; at < series.length; at += 1000) yield* catalog.saveSeries(series.slice(at, at + 1000))
-      yield* state.set(seriesKey, String(startedAt))
+      return { changed, seen }
     })
 
     /** Markets that we hold for active but a full pass did not show: asked for by name. */
@@ -121,15 +109,21 @@ export const Discovery = Layer.effectDiscard(
 
     const pass = Effect.fn("Discovery.pass")(function* () {
       const startedAt = Math.floor((yield* time.now) / 1000)
-      yield* refreshSeries
+      yield* intake.refreshSeries
       const frequencies = yield* catalog.seriesFrequencies
-      const until = Option.map(yield* state.get(cursorKey), Number)
+      const until = Option.map(yield* state.get(discoveredUntilKey), Number)
       const fullAt = Option.map(yield* state.get(fullKey), Number)
       const full =
         Option.isNone(until) || Option.isNone(fullAt) || time.toWallSpan(startedAt - fullAt.value) >= config.fullSeconds
       let changed = 0
+      const seen = new Set<string>()
+      if (intake.includeMultivariate)
+        for (const status of statuses) {
+          const read = yield* readMultivariate(status)
+          changed += read.changed
+          for (const ticker of read.seen) seen.add(ticker)
+        }
       if (full) {
-        const seen = new Set<string>()
         for (const status of statuses) {
           const read = yield* readEvents({ status }, frequencies)
           changed += read.changed
@@ -143,8 +137,8 @@ export const Discovery = Layer.effectDiscard(
       }
       const now = yield* time.now
       yield* active.advanceClock(now)
-      yield* active.refresh(wanted, now)
-      yield* state.set(cursorKey, String(startedAt))
+      yield* active.refresh(intake.strikePeriods, now)
+      yield* state.set(discoveredUntilKey, String(startedAt))
       yield* Metric.update(passes, 1)
       progress.completedAt = yield* Clock.currentTimeMillis
       progress.problem = ""
@@ -180,7 +174,8 @@ export const Discovery = Layer.effectDiscard(
           ]).pipe(Schedule.jittered),
           while: (error) => error._tag === "KalshiRestError"
         }),
-        Effect.repeat(Schedule.spaced(`${config.everySeconds} seconds`))
+        Effect.andThen(Effect.timeoutOption(resumed.next, `${config.everySeconds} seconds`)),
+        Effect.forever
       )
     )
   })

@@ -26,6 +26,14 @@ export class FeedWatchdog {
     this.#lastAt = nowMillis
   }
 
+  /** A new connection: what was learnt from the others stays. */
+  connected(nowMillis: number): void {
+    this.#markets = 0
+    this.#fresh = 0
+    this.#since = nowMillis
+    this.#lastAt = nowMillis
+  }
+
   subscribed(markets: number, nowMillis: number): void {
     this.#learn(nowMillis)
     this.#markets = markets

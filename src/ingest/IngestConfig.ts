@@ -23,10 +23,19 @@ export const strikePeriods = {
   )
 }
 
+export const multivariate = {
+  includeMultivariate: Setting.boolean(
+    "INCLUDE_MULTIVARIATE",
+    "1 records combos (multivariate events, KXMVE), too; there are very many of them",
+    false
+  )
+}
+
 const eventStatuses = ["unopened", "open", "closed", "settled"]
 
 export const discovery = {
   ...strikePeriods,
+  ...multivariate,
   everySeconds: Setting.number("DISCOVERY_SECONDS", "seconds between discovery passes", 1800, seconds),
   statuses: Setting.list(
     "DISCOVERY_EVENT_STATUSES",
@@ -39,6 +48,92 @@ export const discovery = {
     "seconds between full passes; passes between them ask only for what was updated",
     21_600,
     seconds
+  )
+}
+
+const candleMinutes = ["1", "60", "1440"] as const
+
+export const candles = {
+  minutesForHour: Setting.oneOf(
+    "CANDLE_MINUTES_FOR_HOUR",
+    "minutes of one candle of hourly markets: 1, 60 or 1440",
+    candleMinutes,
+    "1"
+  ),
+  minutesForDay: Setting.oneOf(
+    "CANDLE_MINUTES_FOR_DAY",
+    "minutes of one candle of daily markets, and of those of any other period: 1, 60 or 1440",
+    candleMinutes,
+    "60"
+  ),
+  lookbackHours: Setting.number("CANDLE_LOOKBACK_HOURS", "most hours of candles that one call asks for", 72, {
+    min: 1,
+    max: 100_000
+  }),
+  candleIntervalSeconds: Setting.number(
+    "KALSHI_CANDLE_MIN_INTERVAL_SECONDS",
+    "least seconds between two calls for candles, beside the account's budget",
+    0,
+    { min: 0, max: 3600 }
+  ),
+  candleSettleSeconds: Setting.number(
+    "CANDLE_SETTLE_SECONDS",
+    "a candle is asked for again until its period has been over for this many seconds: it may still be revised",
+    300,
+    { min: 0, max: 86_400 }
+  )
+}
+
+const historyStatuses = ["open", "closed", "settled"] as const
+
+export const backfill = {
+  ...strikePeriods,
+  ...multivariate,
+  ...candles,
+  backfillSeconds: Setting.number("BACKFILL_SECONDS", "seconds between backfill passes, 0 for none", 900, {
+    min: 0,
+    max: 604_800
+  }),
+  backfillStatuses: Setting.list(
+    "BACKFILL_EVENT_STATUSES",
+    "event statuses that a backfill pass reads; settled includes closed, without open there are no candles of markets that trade",
+    historyStatuses,
+    historyStatuses
+  ),
+  backfillFirstDays: Setting.number(
+    "BACKFILL_FIRST_DAYS",
+    "days of closed markets that the first backfill pass, and a full one, reaches back",
+    7,
+    { min: 0, max: 10_000 }
+  ),
+  backfillForceFull: Setting.boolean(
+    "BACKFILL_FORCE_FULL",
+    "1 reads everything of the last BACKFILL_FIRST_DAYS again, once at start",
+    false
+  )
+}
+
+export const closedCleanup = {
+  ...strikePeriods,
+  ...multivariate,
+  ...candles,
+  cleanupSeconds: Setting.number(
+    "CLOSED_CLEANUP_SECONDS",
+    "seconds between passes that complete closed markets, 0 for none",
+    3600,
+    { min: 0, max: 604_800 }
+  ),
+  cleanupStatuses: Setting.list(
+    "CLOSED_CLEANUP_EVENT_STATUSES",
+    "statuses of the closed markets that are completed",
+    ["closed", "settled"],
+    ["closed", "settled"]
+  ),
+  cleanupGraceMinutes: Setting.number(
+    "CLOSED_CLEANUP_GRACE_MINUTES",
+    "minutes after its close before a market is completed and leaves active_markets at the latest",
+    30,
+    { min: 0, max: 100_000 }
   )
 }
 
@@ -175,4 +270,37 @@ export const capture = {
     { min: 0, max: 10_000_000 }
   ),
   writerBatch: Setting.int("WS_DB_BATCH_SIZE", "most frames stored by one transaction", 5000, { min: 1, max: 100_000 })
+}
+
+/** What is recorded, what is made up for, and what is compared. */
+export const completeness = {
+  coverageSeconds: Setting.number(
+    "COVERAGE_SECONDS",
+    "seconds between passes that bring the coverage of each market and hour up to date, 0 for never",
+    60,
+    { min: 0, max: 604_800 }
+  ),
+  repairSeconds: Setting.number(
+    "REPAIR_SECONDS",
+    "seconds between looks for gaps of the live feed that candles and trades can heal, 0 for never",
+    60,
+    { min: 0, max: 604_800 }
+  ),
+  consistencySeconds: Setting.number(
+    "CONSISTENCY_SECONDS",
+    "seconds between comparisons of what was recorded with the exchange's candles and order books, 0 for never",
+    3600,
+    { min: 0, max: 604_800 }
+  ),
+  consistencyMarkets: Setting.int("CONSISTENCY_MARKETS", "markets, drawn by lot, that one comparison looks at", 20, {
+    min: 1,
+    max: 100
+  })
+}
+
+export const importer = {
+  from: Setting.secret(
+    "IMPORT_FROM",
+    "the Python original's database for `migrator import`, postgres://user:password@host:5432/database; as --from it would be seen by everyone on the machine"
+  )
 }

@@ -97,6 +97,8 @@ const make = Effect.fnUntraced(function* (options: JournalOptions) {
   }
   const reader = makeReader(files, () => current)
   const lock = yield* Semaphore.make(1)
+  /** Appends one after the other: none overtakes one that waits for room, though it may fit. */
+  const turns = yield* Semaphore.make(1)
   const wake = yield* Queue.sliding<void>(1)
   const isOpen = yield* Ref.make(true)
   const blocked = yield* Ref.make(Option.none<Blocked>())
@@ -182,8 +184,7 @@ const make = Effect.fnUntraced(function* (options: JournalOptions) {
       tail.push(records, start)
     }).pipe(Effect.uninterruptible, Semaphore.withPermit(lock))
 
-  const append = Effect.fnUntraced(function* (entries: ReadonlyArray<JournalRecord.JournalEntry>) {
-    if (entries.length === 0) return
+  const appendInTurn = Effect.fnUntraced(function* (entries: ReadonlyArray<JournalRecord.JournalEntry>) {
     while (true) {
       const obstacle = obstacles.room ?? obstacles.sync
       if (obstacle !== undefined) yield* block(obstacle)
@@ -203,6 +204,9 @@ const make = Effect.fnUntraced(function* (options: JournalOptions) {
     if (Option.isSome(yield* Ref.get(blocked))) yield* unblock
     yield* Queue.offer(wake, undefined)
   })
+
+  const append = (entries: ReadonlyArray<JournalRecord.JournalEntry>) =>
+    entries.length === 0 ? Effect.void : Semaphore.withPermit(turns, appendInTurn(entries))
 
   const read = (from: JournalRecord.JournalPosition, limit: number) =>
     Effect.suspend(() => {

@@ -10,6 +10,8 @@ export const JournalMark = Schema.Struct({
   cause: Schema.optionalKey(Schema.Literals(gapCauses)),
   /** The slots of markets it is about; absent: all that this journal records. */
   slots: Schema.optionalKey(Schema.Array(Schema.Int)),
+  /** Since when what it is about may not have been heard, where that is earlier than the mark. */
+  sinceMillis: Schema.optionalKey(Schema.Finite),
   /** The number of the connection that was opened: grows with each. */
   connection: Schema.optionalKey(Schema.Int)
 })

@@ -81,11 +81,17 @@ export const LiveCapture = Layer.effectDiscard(
       open: false,
       connection: 0,
       lastFrameAt: yield* Clock.currentTimeMillis,
+      lastDataAt: yield* Clock.currentTimeMillis,
+      /** The feed was silent when the last connection ended: only data shows that it is not any more. */
+      doubted: false,
       markets: [] as ReadonlyArray<ActiveMarket>,
       /** The slots that the journal says are recorded. */
       slots: [] as ReadonlyArray<number>,
       leftOut: new Map<string, string>()
     }
+
+    const watchdog = new FeedWatchdog(config.silenceSeconds * 1000, link.lastDataAt)
+    const proven = yield* Queue.sliding<void>(1)
 
     const mark = (kind: JournalKind, about: JournalMark) =>
       Effect.flatMap(entryNow(kind, encodeMark(about)), (entry) => journal.append([entry]))
@@ -135,7 +141,6 @@ export const LiveCapture = Layer.effectDiscard(
     const record = Effect.fnUntraced(function* (
       session: Session,
       awaited: AwaitedSnapshots,
-      watchdog: FeedWatchdog,
       missing: Queue.Queue<number>
     ) {
       const watch = new SequenceWatch()
@@ -156,6 +161,11 @@ export const LiveCapture = Layer.effectDiscard(
         link.lastFrameAt = frames.at(-1)!.receivedMillis
         if (live > 0) watchdog.data(live, link.lastFrameAt)
         else if (answers > 0) watchdog.answered(link.lastFrameAt)
+        if (live + answers > 0) {
+          link.lastDataAt = link.lastFrameAt
+          if (link.doubted) yield* Queue.offer(proven, undefined)
+          link.doubted = false
+        }
         yield* Metric.update(framesReceived, frames.length)
         const apart = link.lastFrameAt - monotonicMillis
         if (drift !== undefined && Math.abs(apart - drift) > jumpMillis) {
@@ -180,9 +190,9 @@ export const LiveCapture = Layer.effectDiscard(
     const follow = Effect.fnUntraced(function* (
       session: Session,
       channels: ReadonlyArray<MarketChannel>,
-      watchdog: FeedWatchdog,
       missing: Queue.Queue<number>
     ) {
+      let isAnnounced = false
       let lifecycleSid: number | undefined
 
       const alignLifecycle = Effect.fnUntraced(function* (slots: ReadonlyArray<number>) {
@@ -219,18 +229,24 @@ export const LiveCapture = Layer.effectDiscard(
         return slots
       })
 
-      const announce = Effect.fnUntraced(function* (slots: ReadonlyArray<number>, always: boolean) {
+      const alignAndAnnounce = Effect.fnUntraced(function* (again: boolean) {
+        const sinceMillis = yield* Clock.currentTimeMillis
+        const slots = yield* align(again)
         const given = link.slots.filter((slot) => !slots.includes(slot))
         if (given.length > 0) {
-          yield* mark("handed", { slots: given })
+          yield* mark("handed", { slots: given, sinceMillis })
           yield* Queue.offer(givenUp, { slots: given, after: yield* journal.end })
         }
-        if (always || slots.some((slot) => !link.slots.includes(slot)))
+        const isSilent = link.doubted && channels.some(({ subscribed }) => subscribed.size > 0)
+        if (isSilent) isAnnounced = false
+        else if (!isAnnounced || slots.some((slot) => !link.slots.includes(slot))) {
           yield* mark("live", { slots: [...slots], detail: `${channels[0]?.subscribed.size ?? 0} markets` })
+          isAnnounced = true
+        }
         link.slots = slots
       })
 
-      yield* announce(yield* align(true), true)
+      yield* alignAndAnnounce(true)
       yield* Effect.logInfo("recording the live feed", {
         slots: link.slots.length,
         markets: channels[0]?.subscribed.size ?? 0
@@ -239,6 +255,7 @@ export const LiveCapture = Layer.effectDiscard(
       const wake = Effect.raceAllFirst([
         changed.next.pipe(Effect.andThen(Effect.sleep(settle)), Effect.as("changed" as const)),
         share.changed.pipe(Effect.as("changed" as const)),
+        Queue.take(proven).pipe(Effect.as("changed" as const)),
         Effect.as(Effect.sleep(`${config.refreshSeconds} seconds`), "refresh" as const),
         Queue.take(missing)
       ])
@@ -248,7 +265,7 @@ export const LiveCapture = Layer.effectDiscard(
           yield* Effect.logWarning("frames of order books are missing, asking for the books anew")
           yield* books.refreshBooks
         }
-        yield* announce(yield* align(why === "refresh"), false)
+        yield* alignAndAnnounce(why === "refresh")
       }
     })
 
@@ -262,17 +279,17 @@ export const LiveCapture = Layer.effectDiscard(
       ).pipe(Effect.delay(`${config.bookSnapshotSeconds} seconds`), Effect.forever)
 
     /** Cuts a link that is alive and says nothing. What speaks when asked, and not by itself, has become quiet. */
-    const watch = Effect.fnUntraced(function* (channels: ReadonlyArray<MarketChannel>, watchdog: FeedWatchdog) {
+    const watch = Effect.fnUntraced(function* (channels: ReadonlyArray<MarketChannel>) {
       const suspected = Effect.gen(function* () {
         if (inMaintenance(yield* time.now) || !watchdog.isSuspect(yield* Clock.currentTimeMillis)) return
-        const { lastFrameAt } = link
+        const { lastDataAt } = link
         yield* Effect.logWarning("no data though much was due, asking for some")
         yield* channels[0]?.probe ?? Effect.void
         yield* Effect.sleep(proofWithin)
         const now = yield* Clock.currentTimeMillis
         if (watchdog.isSuspect(now))
           return yield* new KalshiSocketError({
-            reason: { _tag: "NoData", seconds: Math.round((now - lastFrameAt) / 1000) }
+            reason: { _tag: "NoData", seconds: Math.round((now - lastDataAt) / 1000) }
           })
         watchdog.forget(now)
       })
@@ -299,7 +316,7 @@ export const LiveCapture = Layer.effectDiscard(
       )
       const awaited = new AwaitedSnapshots()
       const missing = yield* Queue.sliding<number>(16)
-      const watchdog = new FeedWatchdog(config.silenceSeconds * 1000, yield* Clock.currentTimeMillis)
+      watchdog.connected(yield* Clock.currentTimeMillis)
       const channels = marketChannels
         .filter((channel) => config.channels.includes(channel))
         .map((channel) =>
@@ -313,9 +330,9 @@ export const LiveCapture = Layer.effectDiscard(
           })
         )
       return yield* Effect.raceAllFirst([
-        record(live, awaited, watchdog, missing),
-        follow(live, channels, watchdog, missing),
-        config.silenceSeconds > 0 ? watch(channels, watchdog) : Effect.never,
+        record(live, awaited, missing),
+        follow(live, channels, missing),
+        config.silenceSeconds > 0 ? watch(channels) : Effect.never,
         refreshBooks(channels),
         keepAlive
       ])
@@ -331,9 +348,12 @@ export const LiveCapture = Layer.effectDiscard(
           ? Effect.andThen(
               Effect.logWarning("the feed ended, connecting again", { reason: error.message }),
               link.connectedBefore
-                ? Effect.flatMap(time.now, (now) =>
-                    mark("closed", { cause: causeOf(error, now), detail: error.message })
-                  )
+                ? Effect.flatMap(time.now, (now) => {
+                    const about = { cause: causeOf(error, now), detail: error.message }
+                    if (error.reason._tag !== "NoData") return mark("closed", about)
+                    link.doubted = true
+                    return mark("closed", { ...about, sinceMillis: link.lastDataAt })
+                  })
                 : Effect.void
             )
           : Effect.void

@@ -11,6 +11,14 @@ const number = (raw: string, key: string): number | undefined => {
   return index === at + key.length ? undefined : value
 }
 
+/** The subscription and the number that a frame says it has, without decoding it. */
+export const placeOf = (raw: string): { readonly sid: number; readonly seq: number } | undefined => {
+  const head = raw.length > 160 ? raw.slice(0, 160) : raw
+  const sid = number(head, '"sid":')
+  const seq = number(head, '"seq":')
+  return sid === undefined || seq === undefined ? undefined : { sid, seq }
+}
+
 /**
  * Hears, without decoding, whether frames of a subscription are missing, so that what they would have said can be asked for at once.
  * The ledger of gaps does not depend on it. Belongs to one connection.
@@ -21,10 +29,9 @@ export class SequenceWatch {
   /** The subscription whose frames just before this one are missing. */
   missingBefore(raw: string): number | undefined {
     if (raw.startsWith('{"type":"ticker"')) return undefined
-    const head = raw.length > 160 ? raw.slice(0, 160) : raw
-    const sid = number(head, '"sid":')
-    const seq = number(head, '"seq":')
-    if (sid === undefined || seq === undefined) return undefined
+    const place = placeOf(raw)
+    if (place === undefined) return undefined
+    const { seq, sid } = place
     const last = this.#last.get(sid)
     if (last !== undefined && seq <= last && seq !== 1) return undefined
     this.#last.set(sid, seq)

@@ -129,6 +129,7 @@ export const eventLifecycle = (msg: unknown, unknowns: Unknowns): Result.Result<
       collateralReturnType: Wire.text(wire.collateral_return_type),
       strikeDate: Wire.timeOfSeconds(wire.strike_date),
       strikePeriod: Wire.text(wire.strike_period),
+      hasFeeOverride: Wire.isAny(wire.fee_type_override, wire.fee_multiplier_override),
       feeTypeOverride: Wire.text(wire.fee_type_override),
       feeMultiplierOverride: Wire.decimal(wire.fee_multiplier_override),
       exchangeIndex: Wire.some(wire.exchange_index)

@@ -75,6 +75,7 @@ const toEvent = (wire: typeof EventWire.Type): Event =>
     strikeDate: Wire.time(wire.strike_date),
     strikePeriod: Wire.text(wire.strike_period),
     cadence: Wire.text(wire.product_metadata?.cadence),
+    hasFeeOverride: Wire.isAny(wire.fee_type_override, wire.fee_multiplier_override),
     feeTypeOverride: Wire.text(wire.fee_type_override),
     feeMultiplierOverride: Wire.decimal(wire.fee_multiplier_override),
     lastUpdated: Wire.time(wire.last_updated_ts),

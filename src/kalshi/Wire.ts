@@ -42,6 +42,14 @@ export const decimal = (value: string | number | null | undefined): Decimal | un
 export const text = (value: string | null | undefined): string | undefined =>
   value === null || value === "" ? undefined : value
 
+/** Whether any of these is said to be; unknown when one is not spoken of at all. */
+export const isAny = (...values: ReadonlyArray<string | number | null | undefined>): boolean | undefined =>
+  values.some((value) => value !== null && value !== undefined && value !== "")
+    ? true
+    : values.includes(undefined)
+      ? undefined
+      : false
+
 export const some = <A>(value: A | null | undefined): A | undefined => (value === null ? undefined : value)
 
 /** The exchange writes year 1 where it means "never". */

@@ -93,6 +93,9 @@ const session = Effect.fn("Demo.session")(function* (
       KALSHI_WS_URL: announced.ws,
       EXCHANGE_CLOCK: announced.clock,
       DISCOVERY_SECONDS: "10",
+      BACKFILL_SECONDS: "30",
+      BACKFILL_FIRST_DAYS: "0.1",
+      CLOSED_CLEANUP_SECONDS: "60",
       ENV_FILE: "/dev/null"
     },
     predictor: { PREDICTION_ENABLE: "1", PREDICTION_HANDLER: "baseline:market_mid,statistical:diffusion" }

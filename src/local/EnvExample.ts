@@ -14,20 +14,26 @@ const roles: Readonly<Record<string, Group>> = {
   rest: Roles.rest,
   ws: Roles.ws,
   portal: Roles.portal,
-  predictor: Roles.predictor
+  predictor: Roles.predictor,
+  migrator: Roles.migrator
 }
 
 const sections: ReadonlyArray<readonly [title: string, settings: Group]> = [
   ["Database and files", databaseSettings],
   ["The exchange", kalshi],
-  ["What is recorded", IngestConfig.strikePeriods],
+  ["What is recorded", { ...IngestConfig.strikePeriods, ...IngestConfig.multivariate }],
   ["Discovery (rest)", IngestConfig.discovery],
+  ["Candles (rest)", IngestConfig.candles],
+  ["Backfill (rest)", IngestConfig.backfill],
+  ["Closed markets (rest)", IngestConfig.closedCleanup],
   ["Trades (rest)", IngestConfig.tradeReconcile],
+  ["Completeness (rest)", IngestConfig.completeness],
   ["Live capture (ws)", IngestConfig.capture],
   ["Portal", portal],
   ["Forecasts (predictor)", { ...PredictionConfig.schedule, ...PredictionConfig.handlers }],
   ["The language model of forecasts (predictor)", PredictionConfig.model],
   ["Documents of forecasts (predictor)", PredictionConfig.embedding],
+  ["Import of the Python original's database (migrator)", IngestConfig.importer],
   ["Every program", { ...Logging.settings, ...Health.settings, ...ExchangeTime.settings }]
 ]
 

@@ -23,7 +23,16 @@ export const common: Group = {
 }
 
 /** Which settings each program reads. */
-export const rest: Group = { ...common, ...kalshi, ...IngestConfig.discovery, ...IngestConfig.tradeReconcile }
+export const rest: Group = {
+  ...common,
+  ...kalshi,
+  ...IngestConfig.discovery,
+  ...IngestConfig.backfill,
+  ...IngestConfig.closedCleanup,
+  ...IngestConfig.tradeReconcile,
+  ...IngestConfig.completeness
+}
 export const ws: Group = { ...common, ...kalshi, ...IngestConfig.capture }
+export const migrator: Group = IngestConfig.importer
 export const portal: Group = { ...common, ...portalSettings }
 export const predictor: Group = { ...common, ...PredictionConfig.all }

@@ -18,6 +18,8 @@ export const Event = Schema.Struct({
   strikeDate: Schema.optionalKey(Timestamp),
   strikePeriod: Schema.optionalKey(Schema.String),
   cadence: Schema.optionalKey(Schema.String),
+  /** False: the exchange says that there is none, or none any more. */
+  hasFeeOverride: Schema.optionalKey(Schema.Boolean),
   feeTypeOverride: Schema.optionalKey(Schema.String),
   feeMultiplierOverride: Schema.optionalKey(Decimal),
   lastUpdated: Schema.optionalKey(Timestamp),

@@ -17,4 +17,8 @@ export const fromMillis = (millis: number): Timestamp =>
   // @effect-diagnostics-next-line globalDate:off pure conversion of a given instant
   new Date(millis).toISOString() as Timestamp
 
+/** Of whole microseconds since 1970; all six digits of a second are written. */
+export const fromMicros = (micros: number): Timestamp =>
+  `${fromMillis(Math.floor(micros / 1000)).slice(0, -1)}${String(micros % 1000).padStart(3, "0")}Z` as Timestamp
+
 export const fromSeconds = (seconds: number): Timestamp => fromMillis(seconds * 1000)

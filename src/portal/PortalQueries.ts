@@ -9,6 +9,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Tick from "../market/Tick.ts"
 import type { Timestamp } from "../market/Timestamp.ts"
+import { transaction } from "../store/Transaction.ts"
 import { BadCursor, type MarketPage, type MarketQuote, type MarketRow } from "./PortalApi.ts"
 
 export interface PageRequest {
@@ -125,7 +126,7 @@ export class PortalQueries extends Context.Service<
         return yield* sql<{ readonly ticker: string }>`
           select m.ticker from markets m left join events e on e.event_ticker = m.event_ticker
           where market_is_closed(m.status) ${wordsMatch(words)} ${ofPeriod(page)} limit ${rareUpTo + 1}`
-      }, sql.withTransaction)
+      }, transaction(sql))
 
       const closedSearch = Effect.fnUntraced(function* (words: string, page: PageRequest) {
         const found = yield* closedMatching(words, page)

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
+import { ExitCode } from "./ExitCode.ts"
 import * as Logging from "./Logging.ts"
 import { type Loops, runRole } from "./Loops.ts"
 import { SettingError } from "./SettingError.ts"
@@ -51,15 +52,23 @@ const settingErrors = (cause: Cause.Cause<unknown>): ReadonlyArray<SettingError>
 const saysItself = (cause: Cause.Cause<unknown>): boolean =>
   cause.reasons.every((reason) => Cause.isFailReason(reason) && CliError.isCliError(reason.error))
 
+const exitCodeOf = (cause: Cause.Cause<unknown>): number | undefined => {
+  const error = Cause.squash(cause)
+  return error instanceof ExitCode ? error.code : undefined
+}
+
 const report = <E>(cause: Cause.Cause<E>) => {
   const [mistake] = settingErrors(cause)
   if (mistake !== undefined) return Effect.sync(() => process.stderr.write(`${mistake.message}\n`))
-  return Cause.hasInterruptsOnly(cause) || saysItself(cause) ? Effect.void : Effect.logFatal("program ended", cause)
+  return Cause.hasInterruptsOnly(cause) || saysItself(cause) || exitCodeOf(cause) !== undefined
+    ? Effect.void
+    : Effect.logFatal("program ended", cause)
 }
 
 /**
  * Runs one program of `dist/`: environment and `.env`, logs, one line for a user's mistake (exit code 1), a cause in the log
- * for anything else (exit code 1), and exit code 0 after SIGTERM or SIGINT once everything has drained.
+ * for anything else (exit code 1), and exit code 0 after SIGTERM or SIGINT once everything has drained. A program that fails with
+ * `ExitCode` ends with that code.
  */
 export const runProgram = <A, E>(service: string, program: Effect.Effect<A, E>): void => {
   let stopping = false
@@ -86,7 +95,9 @@ export const runProgram = <A, E>(service: string, program: Effect.Effect<A, E>):
     NodeRuntime.runMain({
       disableErrorReporting: true,
       teardown: (exit, onExit) =>
-        onExit(Exit.isSuccess(exit) || (stopping && Cause.hasInterruptsOnly(exit.cause)) ? 0 : 1)
+        onExit(
+          Exit.isSuccess(exit) || (stopping && Cause.hasInterruptsOnly(exit.cause)) ? 0 : (exitCodeOf(exit.cause) ?? 1)
+        )
     })
   )
 }

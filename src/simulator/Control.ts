@@ -80,13 +80,14 @@ const text = (body: string): Reply => ({
 
 const read = (engine: Engine, verb: string, query: URLSearchParams): Reply => {
   const channel = query.get("channel") ?? "ticker"
+  const timed = query.get("timed") === "1"
   switch (verb) {
     case "stats":
       return json(engine.stats())
     case "sent":
-      return text(engine.sent(channel))
+      return text(engine.sent(channel, timed))
     case "dropped":
-      return text(engine.dropped(channel))
+      return text(engine.dropped(channel, timed))
     case "poisoned":
       return text(engine.poisoned())
     case "faults":

@@ -6,7 +6,7 @@ import { day, iso } from "./Calendar.ts"
 import { FaultSwitch } from "./FaultSwitch.ts"
 import type { Faults } from "./Faults.ts"
 import { Feed } from "./Feed.ts"
-import { Hub } from "./Hub.ts"
+import { Hub, type Subscription } from "./Hub.ts"
 import type { AcceptedKey, SimulatorOptions } from "./Options.ts"
 import { type Entry, Outbox } from "./Outbox.ts"
 import type { Reply } from "./Reply.ts"
@@ -60,6 +60,8 @@ export interface Connection {
 
 const tenMinutesBeforeTheHour = (wall: number): number => Math.floor(wall / 3_600_000) * 3_600_000 + 50 * 60_000
 const loadBurst = 5_000
+/** Exchange milliseconds that extra frames are spread over at a time: their stamps and those of the others stay in order but for this. */
+const loadSpan = 20
 const halfOpenMillis = 120_000
 
 const count = (counts: Map<string, number>, type: string) => counts.set(type, (counts.get(type) ?? 0) + 1)
@@ -143,17 +145,18 @@ export class Engine {
   }
 
   connect(socket: Duplex, link: Link): Connection {
-    const outbox = new Outbox(
+    const outbox: Outbox = new Outbox(
       socket,
       ({ key, ticker, type }) => {
         count(this.#frames, type)
         if (ticker === undefined || key === undefined) return
-        if (type === "ticker") this.#sent.record("ticker", ticker, key)
-        else if (type === "market_lifecycle_v2") this.#sent.record("lifecycle", ticker, key)
-        else if (type === "trade") this.#sent.record("trade", ticker, key)
-        else if (type === "poison") this.#poisoned.record("poison", ticker, key)
+        const channel = ledgerChannel(type)
+        if (channel === "poison") this.#poisoned.record(channel, ticker, key, this.world.now)
+        else if (channel !== undefined) this.#sent.record(channel, ticker, key, this.world.now)
       },
-      (entry) => this.#drop(entry)
+      (entry, waited) => {
+        if (waited || this.#isMissedBy(outbox, entry)) this.#drop(entry)
+      }
     )
     const session = new Session(this.world, this.hub, this.#options.strictness, outbox, this.#wallMillis, this.faults)
     const connection: Connection = { session, outbox, link, halfOpenSince: undefined }
@@ -182,10 +185,15 @@ export class Engine {
     this.faults.beat(wall, this.world.now)
     this.#lookAfter(wall)
     if (this.paused) return this.#flush()
-    const from = this.world.now
-    const arrived = this.feed.pump(this.wantedNow())
+    const wanted = this.wantedNow()
+    let arrived = true
+    do {
+      const from = this.world.now
+      const to = this.#options.rate > 0 ? Math.min(wanted, from + loadSpan) : wanted
+      arrived = this.feed.pump(to)
+      if (arrived) this.#loadFrames(from, wanted)
+    } while (arrived && this.world.now < wanted)
     this.#catchingUp = !arrived
-    if (arrived) this.#loadFrames(from)
     this.#flush()
   }
 
@@ -215,12 +223,12 @@ export class Engine {
     this.#loadWall = this.#wallMillis()
   }
 
-  sent(channel: string): string {
-    return this.#sent.lines(ledgerChannel(channel) ?? channel)
+  sent(channel: string, timed = false): string {
+    return this.#sent.lines(ledgerChannel(channel) ?? channel, timed)
   }
 
-  dropped(channel: string): string {
-    return this.#dropped.lines(ledgerChannel(channel) ?? channel)
+  dropped(channel: string, timed = false): string {
+    return this.#dropped.lines(ledgerChannel(channel) ?? channel, timed)
   }
 
   poisoned(): string {
@@ -293,11 +301,20 @@ export class Engine {
     for (const ledger of [this.#sent, this.#dropped, this.#poisoned]) ledger.close()
   }
 
+  /** Whether a frame is missing because this connection is gone: no other one hears it, and none that is gone was the last to. */
+  #isMissedBy(outbox: Outbox, { ticker = "", type }: Entry): boolean {
+    const wanting: ReadonlyArray<Subscription> = [
+      ...this.hub.everythingOf(type),
+      ...(this.hub.namedOf(type, ticker) ?? [])
+    ]
+    return wanting.every((other) => other.outbox.muted) && wanting.at(-1)?.outbox === outbox
+  }
+
   #drop({ key, ticker, type }: Entry) {
     const channel = ledgerChannel(type)
     if (channel === undefined || channel === "poison") return
     count(this.#lost, type)
-    if (ticker !== undefined && key !== undefined) this.#dropped.record(channel, ticker, key)
+    if (ticker !== undefined && key !== undefined) this.#dropped.record(channel, ticker, key, this.world.now)
   }
 
   #lookAfter(wall: number) {
@@ -313,12 +330,15 @@ export class Engine {
     }
   }
 
-  #loadFrames(from: number) {
+  /** The extra frames of the span since `from`, which ends the sooner the further `wanted` is away. */
+  #loadFrames(from: number, wanted: number) {
     const wall = this.#wallMillis()
     this.#loadCredit = Math.min(loadBurst, this.#loadCredit + ((wall - this.#loadWall) / 1000) * this.#options.rate)
     this.#loadWall = wall
-    const count = Math.floor(this.#loadCredit)
-    if (count < 1 || this.world.now - from < 1) return
+    const span = this.world.now - from
+    if (span < 1) return
+    const count = Math.floor((this.#loadCredit * span) / (span + wanted - this.world.now))
+    if (count < 1) return
     this.#loadCredit -= count
     this.feed.load(count, from, this.world.now)
   }

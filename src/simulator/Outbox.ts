@@ -35,15 +35,15 @@ const writeFrame = (target: Buffer, at: number, text: string, bytes: number): nu
 export class Outbox {
   readonly #socket: Duplex
   readonly #sent: (entry: Entry) => void
-  readonly #lost: (entry: Entry) => void
+  readonly #lost: (entry: Entry, waited: boolean) => void
   #muted = false
   #texts: Array<string> = []
   #entries: Array<Entry> = []
   #from = 0
   waitingBytes = 0
 
-  /** `sent` is told of every frame that is in the socket's hands, `lost` of every one that never will be. */
-  constructor(socket: Duplex, sent: (entry: Entry) => void, lost: (entry: Entry) => void) {
+  /** `sent` is told of every frame that is in the socket's hands, `lost` of every one that never will be: `waited` if it was to be sent. */
+  constructor(socket: Duplex, sent: (entry: Entry) => void, lost: (entry: Entry, waited: boolean) => void) {
     this.#socket = socket
     this.#sent = sent
     this.#lost = lost
@@ -53,13 +53,18 @@ export class Outbox {
     return !this.#muted && this.#socket.writableLength > socketHighWater
   }
 
+  /** Whatever comes is lost. */
+  get muted(): boolean {
+    return this.#muted
+  }
+
   get empty(): boolean {
     return this.#from >= this.#texts.length
   }
 
   push(text: string, entry: Entry): void {
     if (this.#muted) {
-      this.#lost(entry)
+      this.#lost(entry, false)
       return
     }
     this.#texts.push(text)
@@ -69,7 +74,7 @@ export class Outbox {
 
   /** Loses what waits. */
   discard(): void {
-    for (let i = this.#from; i < this.#entries.length; i++) this.#lost(this.#entries[i]!)
+    for (let i = this.#from; i < this.#entries.length; i++) this.#lost(this.#entries[i]!, true)
     this.#reset()
   }
 

@@ -17,10 +17,18 @@ export const ledgerChannel = (type: string): LedgerChannel | undefined => channe
 /** Counts of the frames that were handed to sockets, by market and key, so that a recorder can be checked against it. */
 export interface SentLedger {
   /** `key` is ts_ms of a ticker or book frame, the event type of a lifecycle frame, the trade_id of a trade. */
-  readonly record: (channel: LedgerChannel, ticker: string, key: number | string) => void
-  /** Lines `ticker<TAB>key<TAB>count`; a key may come on several lines when the ledger is a file. */
-  readonly lines: (channel: string) => string
+  readonly record: (channel: LedgerChannel, ticker: string, key: number | string, exchangeMs: number) => void
+  /**
+   * Lines `ticker<TAB>key<TAB>count`; a key may come on several lines when the ledger is a file. `timed` adds `<TAB>ms`, the exchange's
+   * time at the last one (of a ticker: its key); a file does not keep it.
+   */
+  readonly lines: (channel: string, timed?: boolean) => string
   readonly close: () => void
+}
+
+interface Counted {
+  count: number
+  exchangeMs: number
 }
 
 const tally = (keys: Iterable<number | string>): Map<number | string, number> => {
@@ -31,9 +39,9 @@ const tally = (keys: Iterable<number | string>): Map<number | string, number> =>
 
 const inMemory = (): SentLedger => {
   const stamps = new Map<string, { at: Float64Array; length: number }>()
-  const words = new Map<string, Map<string, Map<number | string, number>>>()
+  const words = new Map<string, Map<string, Map<number | string, Counted>>>()
   return {
-    record: (channel, ticker, key) => {
+    record: (channel, ticker, key, exchangeMs) => {
       if (channel === "ticker" && typeof key === "number") {
         let column = stamps.get(ticker)
         if (column === undefined) {
@@ -48,21 +56,27 @@ const inMemory = (): SentLedger => {
         column.at[column.length++] = key
         return
       }
-      const ofChannel = words.get(channel) ?? new Map<string, Map<number | string, number>>()
+      const ofChannel = words.get(channel) ?? new Map<string, Map<number | string, Counted>>()
       words.set(channel, ofChannel)
-      const counts = ofChannel.get(ticker)
-      if (counts === undefined) ofChannel.set(ticker, new Map([[key, 1]]))
-      else counts.set(key, (counts.get(key) ?? 0) + 1)
+      const counts = ofChannel.get(ticker) ?? new Map<number | string, Counted>()
+      ofChannel.set(ticker, counts)
+      const counted = counts.get(key)
+      if (counted === undefined) counts.set(key, { count: 1, exchangeMs })
+      else {
+        counted.count += 1
+        counted.exchangeMs = exchangeMs
+      }
     },
-    lines: (channel) => {
+    lines: (channel, timed = false) => {
       const out: Array<string> = []
       if (channel === "ticker")
         for (const [ticker, column] of stamps)
           for (const [ms, count] of tally(column.at.subarray(0, column.length)))
-            out.push(`${ticker}\t${ms}\t${count}\n`)
+            out.push(`${ticker}\t${ms}\t${count}${timed ? `\t${ms}` : ""}\n`)
       else
         for (const [ticker, counts] of words.get(channel) ?? [])
-          for (const [word, count] of counts) out.push(`${ticker}\t${word}\t${count}\n`)
+          for (const [word, { count, exchangeMs }] of counts)
+            out.push(`${ticker}\t${word}\t${count}${timed ? `\t${exchangeMs}` : ""}\n`)
       return out.join("")
     },
     close: () => {}

@@ -43,7 +43,7 @@ export interface SimulatorControl {
   /** Moves a clock that stands still (speed 0). */
   readonly advance: (millis: number) => Effect.Effect<void>
   /** Lines `market_ticker<TAB>key<TAB>count` of the frames sent; the key is ts_ms, event_type (lifecycle) or trade_id. */
-  readonly sent: (channel: Exclude<LedgerChannel, "poison" | "orderbook_delta">) => Effect.Effect<string>
+  readonly sent: (channel: Exclude<LedgerChannel, "poison">) => Effect.Effect<string>
   /** The like of the frames that were never sent: dropped by a fault, or lost with a connection. */
   readonly dropped: (channel: Exclude<LedgerChannel, "poison">) => Effect.Effect<string>
   /** Lines `market_ticker<TAB>kind<TAB>count` of the frames that cannot be understood. */

@@ -25,6 +25,8 @@ export class ActiveMarkets extends Context.Service<
     refresh(strikePeriods: ReadonlyArray<string>, nowMillis: number): Effect.Effect<number, SqlError>
     /** Opens and closes what is due; returns how many markets changed. */
     advanceClock(nowMillis: number): Effect.Effect<number, SqlError>
+    /** Removes those that closed before an instant, whatever the catalog says of them; returns how many. */
+    prune(closedBeforeMillis: number): Effect.Effect<number, SqlError>
     /** The next instant at which a known market opens or closes. */
     nextTransition(nowMillis: number): Effect.Effect<number | undefined, SqlError>
     /** Nearest to closing first. */
@@ -52,6 +54,17 @@ export class ActiveMarkets extends Context.Service<
         advanceClock: Effect.fn("ActiveMarkets.advanceClock")((nowMillis) =>
           sql<{ changed: number }>`select advance_market_clock(${fromMillis(nowMillis)}::timestamptz) as changed`.pipe(
             Effect.map((rows) => rows[0]?.changed ?? 0)
+          )
+        ),
+        prune: Effect.fn("ActiveMarkets.prune")((closedBeforeMillis) =>
+          sql<{ pruned: number }>`
+            with gone as (
+              delete from active_markets where close_time < ${fromMillis(closedBeforeMillis)}::timestamptz returning 1
+            ), told as (
+              select pg_notify('markets_changed', json_build_object('changed', count(*))::text) from gone having count(*) > 0
+            )
+            select (select count(*) from gone)::int as pruned, (select count(*) from told) as told`.pipe(
+            Effect.map((rows) => rows[0]?.pruned ?? 0)
           )
         ),
         nextTransition: Effect.fn("ActiveMarkets.nextTransition")((nowMillis) =>

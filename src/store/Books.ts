@@ -7,6 +7,7 @@ import type { BookLevel } from "../market/Book.ts"
 import { fromMillis } from "../market/Timestamp.ts"
 import type { BookBatch, BookSnapshot } from "./BookBatch.ts"
 import { MarketKeys } from "./MarketKeys.ts"
+import { PgArray } from "./PgArray.ts"
 
 /** Whole books in one statement at most: a book may have thousands of levels. */
 const snapshotsAtOnce = 200
@@ -20,6 +21,8 @@ export class Books extends Context.Service<
   {
     /** Appends changes and whole books of registered markets (`MarketKeys`). Joins the caller's transaction. */
     insert(books: BookBatch): Effect.Effect<void, SqlError>
+    /** Leaves the newer connection's of equal changes, within a minute of an instant of each market. */
+    collapse(around: ReadonlyMap<string, number>): Effect.Effect<void, SqlError>
     /** Removes what came at these places of the feed. Joins the caller's transaction. */
     remove(books: BookBatch): Effect.Effect<void, SqlError>
   }
@@ -85,7 +88,18 @@ export class Books extends Context.Service<
             where s.market_id = g.market_id and s.ts = g.ts and s.connection = g.connection and s.seq = g.seq`
       })
 
-      return Books.of({ insert, remove })
+      const collapse = (around: ReadonlyMap<string, number>) => {
+        const since = PgArray.instants()
+        for (const millis of around.values()) since.instant(millis)
+        return Effect.asVoid(sql`
+          delete from book_events t
+          using unnest(${keys.idsOf([...around.keys()])}, ${since.parameter}) as g (market_id, since), book_events o
+          where t.market_id = g.market_id and t.ts >= g.since - interval '1 minute' and t.ts < g.since + interval '1 minute'
+            and o.market_id = t.market_id and o.ts = t.ts and o.connection > t.connection
+            and o.yes = t.yes and o.price = t.price and o.delta = t.delta`)
+      }
+
+      return Books.of({ insert, collapse, remove })
     })
   )
 }

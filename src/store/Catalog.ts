@@ -37,6 +37,13 @@ const seriesRow = (series: Series) => ({
   last_updated: series.lastUpdated
 })
 
+/** What is not spoken of stays; what is said to be no more goes. */
+const feeOverride = (name: string, type: string): Upsert.Column => ({
+  name,
+  type,
+  merge: `case when not excluded.has_fee_override then null else coalesce(excluded.${name}, t.${name}) end`
+})
+
 const eventUpsert = Upsert.statement("events", "event_ticker", [
   { name: "series_ticker", type: "text" },
   { name: "title", type: "text" },
@@ -48,8 +55,9 @@ const eventUpsert = Upsert.statement("events", "event_ticker", [
   { name: "strike_period", type: "text" },
   { name: "strike_period_exchange", type: "text" },
   { name: "cadence", type: "text" },
-  { name: "fee_type_override", type: "text" },
-  { name: "fee_multiplier_override", type: "numeric" },
+  { name: "has_fee_override", type: "boolean" },
+  feeOverride("fee_type_override", "text"),
+  feeOverride("fee_multiplier_override", "numeric"),
   { name: "exchange_index", type: "integer" },
   { name: "last_updated", type: "timestamptz" }
 ])
@@ -66,6 +74,7 @@ const eventRow = ({ event, strikePeriod }: ClassifiedEvent) => ({
   strike_period: strikePeriod,
   strike_period_exchange: event.strikePeriod,
   cadence: event.cadence,
+  has_fee_override: event.hasFeeOverride,
   fee_type_override: event.feeTypeOverride,
   fee_multiplier_override: event.feeMultiplierOverride,
   exchange_index: event.exchangeIndex,
@@ -193,6 +202,13 @@ export class Catalog extends Context.Service<
     readonly seriesFrequencies: Effect.Effect<ReadonlyMap<string, string>, SqlError>
     strikePeriods(eventTickers: ReadonlyArray<string>): Effect.Effect<ReadonlyMap<string, string>, SqlError>
     knownMarkets(tickers: ReadonlyArray<string>): Effect.Effect<ReadonlySet<string>, SqlError>
+    /** Those of these series that have an event of one of the strike periods. */
+    seriesOfPeriods(
+      seriesTickers: ReadonlyArray<string>,
+      strikePeriods: ReadonlyArray<string>
+    ): Effect.Effect<ReadonlySet<string>, SqlError>
+    /** When markets settled, epoch milliseconds; those that have not, or are unknown, are absent. */
+    settledMillis(tickers: ReadonlyArray<string>): Effect.Effect<ReadonlyMap<string, number>, SqlError>
   }
 >()("kalshi-ingestor/store/Catalog") {
   static readonly layer = Layer.effect(
@@ -234,7 +250,30 @@ export class Catalog extends Context.Service<
           Effect.map((rows) => new Set(rows.map((row) => row.ticker)))
         )
       )
-      return Catalog.of({ saveSeries, saveEvents, saveMarkets, seriesFrequencies, strikePeriods, knownMarkets })
+      const seriesOfPeriods = Effect.fn("Catalog.seriesOfPeriods")(
+        (tickers: ReadonlyArray<string>, periods: ReadonlyArray<string>) =>
+          sql<{ ticker: string }>`
+            select ticker from unnest(${tickers}::text[]) as s (ticker)
+            where exists (select from events where series_ticker = ticker and strike_period = any (${periods}::text[]))`.pipe(
+            Effect.map((rows) => new Set(rows.map(({ ticker }) => ticker)))
+          )
+      )
+      const settledMillis = Effect.fn("Catalog.settledMillis")((tickers: ReadonlyArray<string>) =>
+        sql<{ ticker: string; settlement_ts: Date }>`
+          select ticker, settlement_ts from markets where settlement_ts is not null and ticker = any(${tickers})`.pipe(
+          Effect.map((rows) => new Map(rows.map((row) => [row.ticker, row.settlement_ts.getTime()])))
+        )
+      )
+      return Catalog.of({
+        saveSeries,
+        saveEvents,
+        saveMarkets,
+        seriesFrequencies,
+        strikePeriods,
+        knownMarkets,
+        seriesOfPeriods,
+        settledMillis
+      })
     })
   )
 }

@@ -36,6 +36,12 @@ export interface DatabaseOptions {
 export interface ConnectOptions extends DatabaseOptions {
   readonly url: Redacted.Redacted<string>
   readonly maxConnections: number
+  /** What the user set it by; DATABASE_URL by default. */
+  readonly setting?: string
+  /** Lowest version of the server, 15 by default. */
+  readonly oldestVersion?: number
+  /** Session settings beside the time zone. */
+  readonly startupParameters?: Readonly<Record<string, string>>
 }
 
 /** The database of this process, checked: its layers provide `PgClient` and `SqlClient` too. */
@@ -87,28 +93,32 @@ const urlRequired = Setting.required(
   `${example}, PostgreSQL 15 or newer (npm run demo needs none)`
 )
 
-const wrong = (problem: string, fix: string) => new SettingError({ setting: "DATABASE_URL", problem, fix })
+const mistakeOf = (setting: string) => (problem: string, fix: string) => new SettingError({ setting, problem, fix })
+type Mistake = ReturnType<typeof mistakeOf>
 
-const connect = Effect.fnUntraced(function* (options: ConnectOptions) {
-  const target = yield* describe(options.url)
+/** A checked connection to a server: what `Database.layerFrom` makes, without its layer. */
+export const connect = Effect.fnUntraced(function* (options: ConnectOptions) {
+  const wrong = mistakeOf(options.setting ?? "DATABASE_URL")
+  const target = yield* describe(options.url, wrong)
   const client = yield* PgClient.make({
     url: options.url,
     applicationName: options.applicationName,
     maxConnections: options.maxConnections,
     multiplex: options.multiplex ?? false,
     connectTimeout: "2 seconds",
-    startupParameters: { timezone: "UTC" }
-  }).pipe(Effect.mapError((error) => refusal(error, target)))
+    startupParameters: { ...options.startupParameters, timezone: "UTC" }
+  }).pipe(Effect.mapError((error) => refusal(error, target, wrong)))
   const serverVersion = yield* client<{ readonly version: number }>`
     select current_setting('server_version_num')::int as version`.pipe(
     Effect.map((rows) => rows[0]?.version ?? 0),
-    Effect.mapError((error) => refusal(error, target)),
-    Effect.timeoutOrElse({ duration: "2 seconds", orElse: () => Effect.fail(silence(target)) })
+    Effect.mapError((error) => refusal(error, target, wrong)),
+    Effect.timeoutOrElse({ duration: "2 seconds", orElse: () => Effect.fail(silence(target, wrong)) })
   )
-  if (serverVersion < 150000) {
+  const oldest = options.oldestVersion ?? 15
+  if (serverVersion < oldest * 10_000) {
     return yield* wrong(
       `${target.address} is PostgreSQL ${Math.floor(serverVersion / 10000)}`,
-      "use a server of version 15 or newer"
+      `use a server of version ${oldest} or newer`
     )
   }
   return Context.make(PgClient.PgClient, client).pipe(
@@ -123,7 +133,7 @@ interface Target {
   readonly database: string
 }
 
-const describe = Effect.fnUntraced(function* (secret: Redacted.Redacted<string>) {
+const describe = Effect.fnUntraced(function* (secret: Redacted.Redacted<string>, wrong: Mistake) {
   const text = Redacted.value(secret)
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url === undefined || !/^postgres(ql)?:$/.test(url.protocol)) {
@@ -142,10 +152,10 @@ const describe = Effect.fnUntraced(function* (secret: Redacted.Redacted<string>)
   return { address, user, database } satisfies Target
 })
 
-const silence = (target: Target) =>
+const silence = (target: Target, wrong: Mistake) =>
   wrong(`${target.address} did not answer within 2 s`, "check host and port, and that a firewall lets us through")
 
-const refusal = (error: SqlError, target: Target): SettingError => {
+const refusal = (error: SqlError, target: Target, wrong: Mistake): SettingError => {
   const { code } = complaintOf(error)
   const problem = sqlProblem(error)
   switch (code) {
@@ -171,6 +181,6 @@ const refusal = (error: SqlError, target: Target): SettingError => {
     case "57P03":
       return wrong(`${target.address} is not ready yet (${problem})`, "try again when it has started")
   }
-  if (/timed out/i.test(problem)) return silence(target)
+  if (/timed out/i.test(problem)) return silence(target, wrong)
   return wrong(`${target.address} cannot be used (${problem})`, "correct the address or the server")
 }

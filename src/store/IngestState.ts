@@ -11,6 +11,7 @@ export class IngestState extends Context.Service<
   {
     get(key: string): Effect.Effect<Option.Option<string>, SqlError>
     set(key: string, value: string): Effect.Effect<void, SqlError>
+    remove(key: string): Effect.Effect<void, SqlError>
   }
 >()("kalshi-ingestor/store/IngestState") {
   static readonly layer = Layer.effect(
@@ -28,6 +29,9 @@ export class IngestState extends Context.Service<
               on conflict (key) do update set value = excluded.value, updated_at = clock_timestamp()`.pipe(
             Effect.asVoid
           )
+        ),
+        remove: Effect.fn("IngestState.remove")((key) =>
+          Effect.asVoid(sql`delete from ingest_state where key = ${key}`)
         )
       })
     })

@@ -109,6 +109,11 @@ export class PgArray {
     this.int8((millis - postgresEpochMillis) * 1000)
   }
 
+  /** Whole microseconds since 1970. */
+  instantMicros(micros: number): void {
+    this.int8(micros - postgresEpochMillis * 1000)
+  }
+
   /** Nothing is null. The scale is kept: "0.4700" stays 0.4700. */
   decimal(value: Decimal | undefined): void {
     if (value === undefined) {

@@ -14,6 +14,8 @@ export class Ticks extends Context.Service<
   {
     /** Appends ticks of registered markets (`MarketKeys`) and moves their latest state. Joins the caller's transaction. */
     insert(ticks: TickBatch): Effect.Effect<void, SqlError>
+    /** Leaves one of equal ticks, within a minute of an instant of each market (exchange milliseconds). */
+    collapse(around: ReadonlyMap<string, number>): Effect.Effect<void, SqlError>
     /** Removes the ticks of these markets, stamps and times of reception. Joins the caller's transaction. */
     remove(ticks: TickBatch): Effect.Effect<void, SqlError>
   }
@@ -96,7 +98,20 @@ export class Ticks extends Context.Service<
             where t.market_id = g.market_id and t.ts = g.ts and t.received_ms = g.received_ms`
       })
 
-      return Ticks.of({ insert, remove })
+      const collapse = (around: ReadonlyMap<string, number>) => {
+        const since = PgArray.instants()
+        for (const millis of around.values()) since.instant(millis)
+        return Effect.asVoid(sql`
+          delete from ticks t
+          using unnest(${keys.idsOf([...around.keys()])}, ${since.parameter}) as g (market_id, since), ticks o
+          where t.market_id = g.market_id and t.ts >= g.since - interval '1 minute' and t.ts < g.since + interval '1 minute'
+            and o.market_id = t.market_id and o.ts = t.ts and o.tableoid = t.tableoid and o.ctid < t.ctid
+            and (o.price_dollars, o.yes_bid_dollars, o.yes_ask_dollars, o.yes_bid_size, o.yes_ask_size, o.volume, o.open_interest)
+              is not distinct from
+              (t.price_dollars, t.yes_bid_dollars, t.yes_ask_dollars, t.yes_bid_size, t.yes_ask_size, t.volume, t.open_interest)`)
+      }
+
+      return Ticks.of({ insert, collapse, remove })
     })
   )
 }

@@ -10,6 +10,7 @@ import { fromMillis, microsBeyond, toMillis } from "../market/Timestamp.ts"
 import type { Trade } from "../market/Trade.ts"
 import { MarketKeys } from "./MarketKeys.ts"
 import { type Provenance, provenance } from "./Provenance.ts"
+import { transaction } from "./Transaction.ts"
 
 /** `receivedMillis`: when the frame left the socket; absent when the exchange's list showed the trade. */
 export interface StoredTrade extends Trade {
@@ -128,8 +129,8 @@ export class Trades extends Context.Service<
         if (trades.length === 0) return 0
         const isLive = trades.every(({ receivedMillis }) => receivedMillis !== undefined)
         const inTurn = Effect.andThen(takeTurns(isLive), store(trades))
-        const transaction = yield* Effect.serviceOption(sql.transactionService)
-        return yield* Option.isSome(transaction) ? inTurn : sql.withTransaction(inTurn)
+        const open = yield* Effect.serviceOption(sql.transactionService)
+        return yield* Option.isSome(open) ? inTurn : transaction(sql)(inTurn)
       })
 
       const firstLiveMillis = sql<{ at: Date | null }>`

@@ -2,6 +2,8 @@
 export interface Column {
   readonly name: string
   readonly type: string
+  /** SQL over the incoming value, where the column is of another type. */
+  readonly read?: string
   /** SQL over `t.<name>` (stored) and `excluded.<name>` (incoming); a missing value keeps the stored one by default. */
   readonly merge?: string
 }
@@ -16,7 +18,7 @@ export const statement = (table: string, key: string, columns: ReadonlyArray<Col
   const names = [key, ...columns.map((column) => column.name)]
   return `
     insert into ${table} as t (${names.join(", ")})
-    select ${names.join(", ")}
+    select ${[key, ...columns.map(({ name, read }) => read ?? name)].join(", ")}
     from jsonb_to_recordset($1::jsonb) as r (${[`${key} text`, ...columns.map(({ name, type }) => `${name} ${type}`)].join(", ")})
     order by ${key}
     on conflict (${key}) do update set

@@ -139,7 +139,9 @@ const bench = Effect.fn("bench.ticks")(function* ({ json, profile, rate, seconds
         KALSHI_PRIVATE_KEY_PEM_PATH: path.join(keys, "kalshi-key.pem"),
         KALSHI_REST_URL: announced.rest,
         KALSHI_WS_URL: announced.ws,
-        EXCHANGE_CLOCK: announced.clock
+        EXCHANGE_CLOCK: announced.clock,
+        BACKFILL_SECONDS: "0",
+        CLOSED_CLEANUP_SECONDS: "0"
       }
       yield* Programs.run("migrator", env)
       yield* Programs.running("rest", env)

@@ -32,7 +32,8 @@ const recordsInto = Effect.fnUntraced(function* (databaseUrl: string) {
     KALSHI_PRIVATE_KEY_PEM_PATH: path.join(keys, "kalshi-key.pem"),
     KALSHI_REST_URL: announced.rest,
     KALSHI_WS_URL: announced.ws,
-    EXCHANGE_CLOCK: announced.clock
+    EXCHANGE_CLOCK: announced.clock,
+    BACKFILL_FIRST_DAYS: "0.05"
   }
   assert.strictEqual((yield* Programs.run("migrator", env)).code, 0)
   const rest = yield* Programs.running("rest", env)

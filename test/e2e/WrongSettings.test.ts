@@ -159,6 +159,16 @@ const mistakes: Readonly<Record<string, Mistake>> = {
     wrong: () => ({ DISCOVERY_SECONDS: "soon" }),
     says: ["DISCOVERY_SECONDS", "soon", "DISCOVERY_SECONDS=1800"]
   },
+  "minutes that no candle has": {
+    program: "rest",
+    wrong: () => ({ CANDLE_MINUTES_FOR_HOUR: "5" }),
+    says: ["CANDLE_MINUTES_FOR_HOUR", '"5"', "1, 60, 1440"]
+  },
+  "a status that events do not have": {
+    program: "rest",
+    wrong: () => ({ BACKFILL_EVENT_STATUSES: "open,done" }),
+    says: ["BACKFILL_EVENT_STATUSES", "done", "open, closed, settled"]
+  },
   "a number out of bounds": { program: "ws", wrong: () => ({ WS_BATCH_SIZE: "0" }), says: ["WS_BATCH_SIZE", "1 to"] },
   "a channel that does not exist": {
     program: "ws",

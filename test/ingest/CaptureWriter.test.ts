@@ -72,9 +72,9 @@ describe("CaptureWriter", () => {
       const writer = yield* record(at, { WS_DB_BATCH_SIZE: "3" })
       yield* stored(writer.journal)
       const closedOnes = [
-        ["disconnect", 200, 2_000],
-        ["shutdown", 12_000, 21_000],
-        ["process_down", 22_000, 31_000]
+        ["disconnect", 100, 2_000],
+        ["shutdown", 11_890, 21_000],
+        ["process_down", 21_890, 31_000]
       ]
       assert.deepStrictEqual(yield* spans, closedOnes)
       yield* writer.stop
@@ -82,15 +82,156 @@ describe("CaptureWriter", () => {
       yield* append(at, [entry("started", start + 40_000)])
       const later = yield* record(at)
       yield* stored(later.journal)
-      assert.deepStrictEqual(yield* spans, [...closedOnes, ["process_down", 31_000, null]])
+      assert.deepStrictEqual(yield* spans, [...closedOnes, ["process_down", 30_890, null]])
       yield* later.stop
 
       const elsewhere = yield* directory
       yield* append(elsewhere, [entry("started", start + 50_000), entry("live", start + 51_000)])
       const moved = yield* record(elsewhere)
       yield* stored(moved.journal)
-      assert.deepStrictEqual(yield* spans, [...closedOnes, ["process_down", 31_000, 51_000]])
+      assert.deepStrictEqual(yield* spans, [...closedOnes, ["process_down", 30_890, 51_000]])
       yield* moved.stop
+    }).pipe(Effect.provide(TestDatabase.layer))
+  )
+
+  it.live(
+    "a gap begins where the feed was heard to, not where it was heard: by the stamps of frames that were long on their way",
+    () =>
+      Effect.gen(function* () {
+        const at = yield* directory
+        const numbered = (seq: number, millis: number) =>
+          JSON.stringify({
+            type: "trade",
+            sid: 3,
+            seq,
+            msg: {
+              trade_id: `00000000-0000-4000-8000-00000000000${seq}`,
+              market_ticker: "A",
+              yes_price_dollars: "0.4700",
+              no_price_dollars: "0.5300",
+              count_fp: "1.00",
+              taker_side: "yes",
+              ts_ms: millis
+            }
+          })
+        yield* append(at, [
+          entry("started", start),
+          entry("opened", start + 50),
+          entry("live", start + 100),
+          entry("snapshot", start + 150, ticker("B", start - 3_000_000)),
+          entry("frame", start + 30_000, numbered(1, start + 1_000)),
+          entry("frame", start + 30_010, numbered(3, start + 1_020)),
+          entry("frame", start + 40_000, ticker("A", start + 5_000)),
+          entry("closed", start + 41_000),
+          entry("live", start + 42_000)
+        ])
+        const writer = yield* record(at)
+        yield* stored(writer.journal)
+        assert.deepStrictEqual(yield* spans, [
+          ["sequence", 900, 30_010],
+          ["disconnect", 4_900, 42_000]
+        ])
+        assert.deepStrictEqual(yield* quarantine, [])
+        yield* writer.stop
+      }).pipe(Effect.provide(TestDatabase.layer))
+  )
+
+  it.live("what a stopped process hears late is stored up to the take-over, once; the hole is what neither heard", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      yield* sql`insert into markets (ticker) values ('A')`
+      const [one, other] = [yield* directory, yield* directory]
+      yield* append(one, [
+        entry("started", start),
+        entry("live", start + 100),
+        entry("frame", start + 1_000, ticker("A", start + 990))
+      ])
+      const stopped = yield* record(one)
+      yield* stored(stopped.journal)
+      yield* stopped.stop
+      yield* append(other, [
+        entry("started", start + 9_000),
+        entry("frame", start + 9_960, ticker("A", start + 9_950)),
+        entry("live", start + 10_000),
+        entry("frame", start + 11_010, ticker("A", start + 11_000))
+      ])
+      const taker = yield* record(other)
+      yield* stored(taker.journal)
+      assert.deepStrictEqual(yield* spans, [["process_down", 890, 10_000]])
+      yield* taker.stop
+      yield* append(one, [
+        entry("frame", start + 20_000, ticker("A", start + 5_000)),
+        entry("frame", start + 20_001, ticker("A", start + 9_950)),
+        entry("frame", start + 20_002, ticker("A", start + 11_000))
+      ])
+      const woken = yield* record(one)
+      yield* stored(woken.journal)
+      assert.deepStrictEqual(
+        (yield* rows).map(({ at }) => at - start).sort((a, b) => a - b),
+        [990, 5_000, 9_950, 11_000]
+      )
+      const [hole] = yield* spans
+      assert.deepStrictEqual(hole, ["process_down", 9_850, 10_000])
+      yield* woken.stop
+    }).pipe(Effect.provide(TestDatabase.layer))
+  )
+
+  it.live("what a killed process left is stored by the next one, and the hole begins where it ended", () =>
+    Effect.gen(function* () {
+      const [one, other] = [yield* directory, yield* directory]
+      yield* append(one, [entry("started", start), entry("live", start + 100)])
+      const killed = yield* record(one)
+      yield* stored(killed.journal)
+      yield* killed.stop
+      yield* append(other, [entry("started", start + 9_000), entry("live", start + 10_000)])
+      const taker = yield* record(other)
+      yield* stored(taker.journal)
+      assert.deepStrictEqual(yield* spans, [["process_down", 0, 10_000]])
+      yield* taker.stop
+      yield* append(one, [
+        entry("frame", start + 2_010, ticker("A", start + 2_000)),
+        entry("started", start + 30_000),
+        entry("live", start + 30_100),
+        entry("frame", start + 30_200, ticker("A", start + 30_190))
+      ])
+      const next = yield* record(one)
+      yield* stored(next.journal)
+      assert.deepStrictEqual((yield* spans)[0], ["process_down", 1_900, 10_000])
+      yield* next.stop
+    }).pipe(Effect.provide(TestDatabase.layer))
+  )
+
+  it.live("slots that are handed over are missing since before they were given up", () =>
+    Effect.gen(function* () {
+      const at = yield* directory
+      yield* append(at, [
+        entry("live", start),
+        entry("frame", start + 500, ticker("A", start + 450)),
+        entry("handed", start + 1_200, JSON.stringify({ slots: [0, 1], sinceMillis: start + 1_000 }))
+      ])
+      const writer = yield* record(at)
+      yield* stored(writer.journal)
+      assert.deepStrictEqual(yield* spans, [["handover", 850, null]])
+      yield* writer.stop
+    }).pipe(Effect.provide(TestDatabase.layer))
+  )
+
+  it.live("frames that say nothing to us have their numbers all the same", () =>
+    Effect.gen(function* () {
+      const at = yield* directory
+      const numbered = (seq: number, type: string) =>
+        JSON.stringify({ type, sid: 2, seq, msg: { event_type: "unheard" } })
+      yield* append(at, [
+        entry("live", start),
+        entry("frame", start + 1, numbered(1, "market_lifecycle_v2")),
+        entry("frame", start + 2, numbered(2, "platform_notice")),
+        entry("frame", start + 3, numbered(3, "market_lifecycle_v2")),
+        entry("frame", start + 4, numbered(5, "platform_notice"))
+      ])
+      const writer = yield* record(at)
+      yield* stored(writer.journal)
+      assert.deepStrictEqual(yield* spans, [["sequence", -97, 4]])
+      yield* writer.stop
     }).pipe(Effect.provide(TestDatabase.layer))
   )
 
@@ -105,7 +246,7 @@ describe("CaptureWriter", () => {
       yield* append(second, [entry("started", start + 9_000), entry("live", start + 9_500)])
       const after = yield* record(second)
       yield* stored(after.journal)
-      assert.deepStrictEqual(yield* spans, [["process_down", 500, 9_500]])
+      assert.deepStrictEqual(yield* spans, [["process_down", 400, 9_500]])
       yield* after.stop
     }).pipe(Effect.provide(TestDatabase.layer))
   )

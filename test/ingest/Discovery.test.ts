@@ -8,6 +8,8 @@ import * as Schedule from "effect/Schedule"
 import type * as SqlClient from "effect/sql/SqlClient"
 import { AccountCheck } from "../../src/ingest/AccountCheck.ts"
 import { Discovery } from "../../src/ingest/Discovery.ts"
+import { EventIntake } from "../../src/ingest/EventIntake.ts"
+import { LifecycleResumed } from "../../src/ingest/LifecycleResumed.ts"
 import { Credentials } from "../../src/kalshi/Credentials.ts"
 import { Drift } from "../../src/kalshi/Drift.ts"
 import { KalshiConfig } from "../../src/kalshi/KalshiConfig.ts"
@@ -24,6 +26,7 @@ import { Simulator } from "../../src/simulator/Simulator.ts"
 import { ActiveMarkets } from "../../src/store/ActiveMarkets.ts"
 import { Catalog } from "../../src/store/Catalog.ts"
 import { IngestState } from "../../src/store/IngestState.ts"
+import { MarketCompletion } from "../../src/store/MarketCompletion.ts"
 import { TestDatabase } from "../support/Database.ts"
 
 const startMs = Date.parse("2026-08-24T15:50:00Z")
@@ -52,14 +55,18 @@ const faulty = Effect.fnUntraced(function* () {
   return { asked, layer, refused }
 })
 
-const discovering = Effect.fnUntraced(function* (http: Effect.Success<ReturnType<typeof faulty>>) {
+const discovering = Effect.fnUntraced(function* (
+  http: Effect.Success<ReturnType<typeof faulty>>,
+  settings: Readonly<Record<string, string>> = {}
+) {
   const { clock, restUrl } = yield* Simulator
   const environment = ConfigProvider.layer(
     ConfigProvider.fromUnknown({
       KALSHI_REST_URL: restUrl,
       KALSHI_REST_RATE_LIMIT_BACKEND: "memory",
       KALSHI_REST_RATE_PER_SEC: "1000",
-      DISCOVERY_SECONDS: "0.3"
+      DISCOVERY_SECONDS: "0.3",
+      ...settings
     })
   )
   const time = ExchangeTime.layerLinear({
@@ -77,7 +84,11 @@ const discovering = Effect.fnUntraced(function* (http: Effect.Success<ReturnType
     Layer.provide([KalshiConfig.layer, Drift.layer])
   )
   return Discovery.pipe(
-    Layer.provide(AccountCheck.layer),
+    Layer.provide([
+      AccountCheck.layer,
+      LifecycleResumed.layer,
+      EventIntake.layer.pipe(Layer.provide(MarketCompletion.layer))
+    ]),
     Layer.provide([venue, Catalog.layer, ActiveMarkets.layer, IngestState.layer, time, Health.layer]),
     Layer.provide(Loops.layer),
     Layer.provide(environment)
@@ -129,6 +140,29 @@ describe("discovery", () => {
     )
   )
 
+  it.live("finds combos only when they are asked for", () =>
+    test(
+      Effect.gen(function* () {
+        const sql = yield* PgClient.PgClient
+        const http = yield* faulty()
+        const combos = Effect.map(
+          sql<{ n: number }>`select count(*)::int as n from active_markets where ticker like 'KXMVE%'`,
+          (rows) => rows[0]!.n
+        )
+        yield* Effect.gen(function* () {
+          yield* Layer.build(yield* discovering(http))
+          yield* until(state, (found) => "discovery_updated_until" in found)
+          assert.strictEqual(yield* combos, 0)
+        }).pipe(Effect.scoped)
+        yield* Layer.build(Layer.fresh(yield* discovering(http, { INCLUDE_MULTIVARIATE: "1" })))
+        yield* until(combos, (n) => n >= 24)
+        const [mixed] = yield* sql<{ n: number }>`
+          select count(*)::int as n from markets where (ticker like 'KXMVE%') is distinct from (is_multivariate is true)`
+        assert.strictEqual(mixed!.n, 0)
+      }).pipe(Effect.scoped)
+    )
+  )
+
   it.live("does not move its watermark past a page that failed, and makes up for it", () =>
     test(
       Effect.gen(function* () {
@@ -145,6 +179,21 @@ describe("discovery", () => {
         yield* until(state, (found) => "discovery_full_at" in found)
         const [counts] = yield* sql<{ n: number }>`select count(*)::int as n from markets where status = 'active'`
         assert.isAbove(counts!.n, 100)
+      }).pipe(Effect.scoped)
+    )
+  )
+
+  it.live("asks for updates at once when the lifecycle feed is received again", () =>
+    test(
+      Effect.gen(function* () {
+        const http = yield* faulty()
+        yield* Layer.build(yield* discovering(http, { DISCOVERY_SECONDS: "3600" }))
+        yield* until(state, (found) => "discovery_updated_until" in found)
+        const passes = Effect.sync(() => http.asked.filter((path) => path === "/series").length)
+        // Listening begins with a pass of its own: nobody knows what was said before.
+        yield* until(passes, (n) => n === 2)
+        yield* LifecycleResumed.tell
+        yield* until(passes, (n) => n === 3)
       }).pipe(Effect.scoped)
     )
   )

@@ -274,10 +274,21 @@ describe("Journal", () => {
           const blocked = yield* journal.blocked.pipe(Effect.repeat({ until: Option.isSome, schedule: soon }))
           assert.isTrue(Option.isSome(blocked))
           assert.isUndefined(writing.pollUnsafe())
+          // It would fit, and would be before what came earlier.
+          const small = yield* Effect.forkScoped(appendAll("small"))
+          yield* Effect.sleep("50 millis")
+          assert.isTrue(Option.isSome(yield* journal.blocked))
+          assert.notInclude((yield* readAll).payloads, "small")
           fs.rmSync(filler)
           yield* Fiber.join(writing)
+          yield* Fiber.join(small)
           assert.isTrue(Option.isNone(yield* journal.blocked))
-          assert.deepStrictEqual((yield* readAll).payloads, payloads)
+          const kept = (yield* readAll).payloads
+          assert.deepStrictEqual(
+            kept.filter((payload) => payload !== "small"),
+            payloads
+          )
+          assert.strictEqual(kept.length, payloads.length + 1)
         }).pipe(
           Effect.scoped,
           Effect.provide(Journal.layer({ directory, segmentBytes: 20_000, syncMillis: 20, tailBytes: 0 }))

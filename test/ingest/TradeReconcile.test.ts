@@ -8,6 +8,7 @@ import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import type * as SqlClient from "effect/sql/SqlClient"
 import { AccountCheck } from "../../src/ingest/AccountCheck.ts"
+import { TradeHistory } from "../../src/ingest/TradeHistory.ts"
 import { TradeReconcile } from "../../src/ingest/TradeReconcile.ts"
 import { Credentials } from "../../src/kalshi/Credentials.ts"
 import { Drift } from "../../src/kalshi/Drift.ts"
@@ -125,7 +126,7 @@ const scene = Effect.fnUntraced(function* (speed = 0.001) {
     Layer.build(
       Layer.fresh(
         TradeReconcile.pipe(
-          Layer.provide(AccountCheck.layer),
+          Layer.provide([AccountCheck.layer, TradeHistory.layer]),
           Layer.provide(Loops.layer),
           Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(settings)))
         )
@@ -354,7 +355,7 @@ describe("the reconciliation of trades", () => {
   it.live("set, it records trades from its start also where none are recorded live", () =>
     test(
       Effect.gen(function* () {
-        const { known, reconcile, rest } = yield* scene(300)
+        const { known, reconcile, rest } = yield* scene(30)
         const { control } = yield* Simulator
         yield* control.advance(20 * minute)
         yield* reconcile({ TRADE_RECONCILE_SECONDS: "0.1", TRADE_RECONCILE_LAG_SECONDS: "0" })

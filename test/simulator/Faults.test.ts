@@ -86,6 +86,31 @@ describe("the exchange's faults", () => {
     }).pipe(Effect.scoped, Effect.provide(exchange({ poison: { ticker: { rate: 0.3 } } })))
   )
 
+  it.effect("what lost connections missed is in the ledger once, unless another connection hears it", () =>
+    Effect.gen(function* () {
+      const simulator = yield* Simulator
+      const { control } = simulator
+      const hear = Effect.gen(function* () {
+        const client = yield* connect(simulator.wsUrl, simulator)
+        yield* ask(client, 1, "subscribe", { channels: ["ticker"] })
+      })
+      const missed = Effect.map(control.dropped("ticker"), tally)
+      yield* hear
+      assert.strictEqual(yield* control.dropConnections(1006), 1)
+      yield* control.advance(minute)
+      const first = yield* missed
+      assert.isAbove(first.size, 0)
+      yield* hear
+      yield* control.advance(minute)
+      assert.deepStrictEqual(yield* missed, first)
+      yield* control.dropConnections(1006)
+      yield* control.advance(minute)
+      const both = yield* missed
+      assert.isAbove(both.size, first.size)
+      assert.deepStrictEqual([...new Set(both.values())], [1])
+    }).pipe(Effect.scoped, Effect.provide(exchange({ missedSeconds: 3600 })))
+  )
+
   it.effect("the same seed strikes the same frames", () =>
     Effect.gen(function* () {
       const once = Effect.gen(function* () {

@@ -204,4 +204,47 @@ describe("Books", () => {
       assert.deepStrictEqual(top, [{ bid: "0.45", size: "10.44", ask: "0.48" }])
     }).pipe(Effect.provide(Store))
   )
+
+  it.effect("of equal changes that two connections heard around an instant, the newer one's stays", () =>
+    Effect.gen(function* () {
+      const keys = yield* MarketKeys
+      const books = yield* Books
+      const sql = yield* PgClient.PgClient
+      yield* keys.register(new Set(["A", "B"]))
+      const batch = new BookBatch()
+      const change = (ticker: string, connection: number, seq: number, millis: number, delta: number) =>
+        batch.add({
+          ticker,
+          side: "yes",
+          price: decimal(45),
+          delta: decimal(delta),
+          exchangeMillis: start + millis,
+          receivedMillis: start + millis + 5,
+          connection,
+          seq
+        })
+      change("A", 1, 1, 0, 100)
+      change("A", 1, 2, 10, 200)
+      change("A", 2, 1, 10, 200)
+      change("A", 2, 2, 10, 300)
+      change("A", 2, 3, 10, 300)
+      change("B", 1, 3, 10, 200)
+      change("B", 2, 4, 10, 200)
+      yield* books.insert(batch)
+      yield* books.collapse(new Map([["A", start + 20]]))
+      const left = yield* sql<{ connection: number; seq: number }>`
+        select connection::int, seq::int from book_events order by connection, seq`
+      assert.deepStrictEqual(
+        left.map(({ connection, seq }) => [connection, seq]),
+        [
+          [1, 1],
+          [1, 3],
+          [2, 1],
+          [2, 2],
+          [2, 3],
+          [2, 4]
+        ]
+      )
+    }).pipe(Effect.provide(Store))
+  )
 })

@@ -35,6 +35,7 @@ layer(Store)("TradeWindows", (it) => {
   const record = Effect.fnUntraced(function* (from: number, to: number, cause?: string) {
     const windows = yield* TradeWindows
     yield* windows.record({
+      kind: "reconcile",
       fromMillis: start + from * minute,
       toMillis: start + to * minute,
       checkedAt: yield* windows.clock,
@@ -98,6 +99,53 @@ layer(Store)("TradeWindows", (it) => {
       yield* record(110, 111)
       assert.isTrue(yield* complete("EARLY", 100, 115))
       assert.deepStrictEqual(yield* windows.checkedUntilMillis, Option.some(start + 115 * minute))
+    })
+  )
+
+  it.effect("a range read for its own sake proves its span, and the sequence goes on from where it was", () =>
+    Effect.gen(function* () {
+      const windows = yield* TradeWindows
+      const until = yield* windows.checkedUntilMillis
+      const range = (ticker?: string, cause?: string) =>
+        Effect.flatMap(windows.clock, (checkedAt) =>
+          windows.record({
+            kind: "range",
+            ticker,
+            fromMillis: start + 400 * minute,
+            toMillis: start + 405 * minute,
+            checkedAt,
+            seenRest: 0,
+            cause
+          })
+        )
+      yield* range("EARLY", "1 trades refused by the database")
+      assert.isFalse(yield* complete("EARLY", 400, 405))
+      yield* range("EARLY")
+      assert.isTrue(yield* complete("EARLY", 400, 405))
+      yield* range("EARLY", "1 trades refused by the database")
+      assert.isTrue(yield* complete("EARLY", 400, 405))
+      assert.deepStrictEqual(yield* windows.checkedUntilMillis, until)
+
+      const sql = yield* PgClient.PgClient
+      const all = windows.isCompleteForAll(start + 400 * minute, start + 405 * minute)
+      const opens = fromMillis(start)
+      const closes = fromMillis(start + 500 * minute)
+      yield* sql`update markets set open_time = ${opens}::timestamptz, close_time = ${closes}::timestamptz where ticker = 'EARLY'`
+      assert.isTrue(yield* all)
+      yield* Catalog.use((catalog) =>
+        catalog.saveMarkets(
+          [{ ticker: "OTHER", eventTicker: "E", openTime: opens, closeTime: closes }],
+          fromMillis(start)
+        )
+      )
+      assert.isFalse(yield* all)
+      yield* range()
+      assert.isTrue(yield* all)
+      assert.deepStrictEqual(yield* windows.checkedUntilMillis, until)
+      yield* record(400, 405)
+      assert.deepStrictEqual(yield* windows.checkedUntilMillis, Option.some(start + 405 * minute))
+      yield* sql`delete from trade_windows where from_ts = ${fromMillis(start + 400 * minute)}::timestamptz`
+      yield* sql`delete from markets where ticker = 'OTHER'`
     })
   )
 
