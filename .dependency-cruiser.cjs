@@ -8,7 +8,8 @@ const below = {
   ingest: ["market", "runtime", "kalshi", "store", "queue"],
   admin: ["market", "runtime", "kalshi", "store", "queue", "ingest"],
   portal: ["market", "runtime", "kalshi", "store"],
-  local: ["market", "runtime", "kalshi", "store", "queue", "ingest", "portal"]
+  prediction: ["market", "runtime", "store"],
+  local: ["market", "runtime", "kalshi", "store", "queue", "ingest", "portal", "prediction"]
 }
 
 /** Arrows between the folders of src run one way only; programs (src/*.ts) may use everything, nobody uses them. */

@@ -106,10 +106,11 @@ const session = Effect.fn("Demo.session")(function* (
       CLOSED_CLEANUP_SECONDS: "60",
       ENV_FILE: "/dev/null",
       ...(broker === undefined ? {} : { RABBITMQ_URL: Redacted.value(broker.url) })
-    }
+    },
+    predictor: { PREDICTION_ENABLE: "1", PREDICTION_HANDLER: "baseline:market_mid,statistical:diffusion" }
   })
   yield* Console.log(
-    `recording           migrator, rest, ws, portal${options.workers > 0 ? `, ${options.workers} workers` : ""}`
+    `recording           migrator, rest, ws, portal, predictor${options.workers > 0 ? `, ${options.workers} workers` : ""}`
   )
   yield* Console.log(`portal              ${stack.portal}  password ${stack.portalPassword}`)
   yield* Console.log("THE EXCHANGE IS SIMULATED: none of this is market data.")
@@ -169,6 +170,8 @@ const session = Effect.fn("Demo.session")(function* (
     duplicated: verdict.duplicated,
     quarantined: counts.quarantined,
     settledMarkets: counts.settledMarkets,
+    predictions: counts.predictions,
+    scored: counts.scored,
     gaps: counts.gaps,
     ...(options.workers > 0 ? { jobsDone: jobs.done, jobsFailed: jobs.failed } : {}),
     portalStatus,

@@ -1,6 +1,7 @@
 import * as IngestConfig from "../ingest/IngestConfig.ts"
 import { settings as kalshi } from "../kalshi/KalshiConfig.ts"
 import { settings as portal } from "../portal/PortalConfig.ts"
+import * as PredictionConfig from "../prediction/PredictionConfig.ts"
 import * as QueueConfig from "../queue/QueueConfig.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import * as Health from "../runtime/Health.ts"
@@ -15,6 +16,7 @@ const roles: Readonly<Record<string, Group>> = {
   ws: Roles.ws,
   worker: Roles.worker,
   portal: Roles.portal,
+  predictor: Roles.predictor,
   migrator: Roles.migrator
 }
 
@@ -34,6 +36,9 @@ const sections: ReadonlyArray<readonly [title: string, settings: Group]> = [
     { ...QueueConfig.delegation, ...QueueConfig.signals, ...QueueConfig.enqueueing, ...QueueConfig.working }
   ],
   ["Portal", portal],
+  ["Forecasts (predictor)", { ...PredictionConfig.schedule, ...PredictionConfig.handlers }],
+  ["The language model of forecasts (predictor)", PredictionConfig.model],
+  ["Documents of forecasts (predictor)", PredictionConfig.embedding],
   ["Import of the Python original's database (migrator)", IngestConfig.importer],
   ["Every program", { ...Logging.settings, ...Health.settings, ...ExchangeTime.settings }]
 ]

@@ -15,6 +15,9 @@ export interface RecordCounts {
   readonly gaps: number
   readonly openGaps: number
   readonly quarantined: number
+  /** Forecasts of markets, and those of them whose market has settled. */
+  readonly predictions: number
+  readonly scored: number
 }
 
 /** Reads what was recorded, for people and for the final verdict. */
@@ -42,7 +45,9 @@ export class Record extends Context.Service<
           (select count(*)::int from lifecycle_events) as "lifecycleEvents",
           (select count(*)::int from capture_gaps) as "gaps",
           (select count(*)::int from capture_gaps where to_ts is null) as "openGaps",
-          (select count(*)::int from quarantine) as "quarantined"`.pipe(Effect.map((rows) => rows[0]!))
+          (select count(*)::int from quarantine) as "quarantined",
+          (select count(*)::int from market_predictions) as "predictions",
+          (select count(*)::int from prediction_scores) as "scored"`.pipe(Effect.map((rows) => rows[0]!))
       const tickMultiset = sql<{ key: string; n: number }>`
         select k.ticker || chr(9) || (extract(epoch from t.ts) * 1000)::bigint as key, count(*)::int as n
         from ticks t join market_keys k using (market_id) group by 1`.pipe(

@@ -1,6 +1,7 @@
 import * as IngestConfig from "../ingest/IngestConfig.ts"
 import { settings as kalshi } from "../kalshi/KalshiConfig.ts"
 import { settings as portalSettings } from "../portal/PortalConfig.ts"
+import * as PredictionConfig from "../prediction/PredictionConfig.ts"
 import * as QueueConfig from "../queue/QueueConfig.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import * as Health from "../runtime/Health.ts"
@@ -10,7 +11,8 @@ import { databaseSettings } from "../store/Database.ts"
 
 export type Group = { readonly [key: string]: Setting<unknown> }
 
-const common: Group = {
+/** What every program reads. */
+export const common: Group = {
   database: databaseSettings.url,
   dataDirectory: databaseSettings.dataDir,
   pool: databaseSettings.pool,
@@ -50,3 +52,4 @@ export const migrator: Group = IngestConfig.importer
 const { apiKeyId: _, privateKeyPath: __, socketUrl: ___, ...publicRoutes } = kalshi
 /** The portal has no key: it reads what the exchange shows everybody. */
 export const portal: Group = { ...common, ...publicRoutes, ...portalSettings }
+export const predictor: Group = { ...common, ...PredictionConfig.all }

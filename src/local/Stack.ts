@@ -14,6 +14,8 @@ export interface StackOptions {
   readonly workers?: number | undefined
   /** Generated when absent. */
   readonly portalPassword?: string | undefined
+  /** Variables of the predictor; it runs when they are given. */
+  readonly predictor?: Readonly<Record<string, string>> | undefined
 }
 
 export interface Stack {
@@ -27,7 +29,7 @@ export interface Stack {
 
 const password = () => randomBytes(9).toString("base64url")
 
-/** Migrates the database, then keeps rest, ws and the portal running, as in production: one process each. */
+/** Migrates the database, then keeps rest, ws, the portal and, where it is wanted, the predictor running, as in production: one process each. */
 export const start = Effect.fn("Stack.start")(function* (options: StackOptions) {
   const children = yield* Children
   const http = yield* HttpClient.HttpClient
@@ -58,6 +60,8 @@ export const start = Effect.fn("Stack.start")(function* (options: StackOptions) 
       WEB_PORTAL_SECRET_KEY: randomBytes(32).toString("hex")
     }
   })
+  if (options.predictor !== undefined)
+    yield* children.supervise({ program: "predictor", env: { ...options.env, ...options.predictor } })
   const portal = `http://127.0.0.1:${portalPort}`
   const answers = (url: string) =>
     http.get(url).pipe(

@@ -6,6 +6,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { Credentials } from "../kalshi/Credentials.ts"
 import { KalshiConfig } from "../kalshi/KalshiConfig.ts"
+import * as PredictionConfig from "../prediction/PredictionConfig.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { SettingError } from "../runtime/SettingError.ts"
 import { Database, databaseSettings } from "../store/Database.ts"
@@ -16,6 +17,7 @@ import * as Status from "./Status.ts"
 
 const settings = {
   dataDir: databaseSettings.dataDir,
+  predict: PredictionConfig.schedule.enable,
   portalPort: Setting.portNumber("WEB_PORTAL_PORT", "port of the portal", 8000),
   portalPassword: Setting.secret("WEB_PORTAL_PASSWORD", "password of the portal; generated when unset")
 }
@@ -36,15 +38,16 @@ const credentials = Effect.gen(function* () {
   yield* Effect.provide(Credentials, Credentials.layerRequired)
 }).pipe(Effect.provide(KalshiConfig.layer))
 
-/** Records the real exchange on this machine: a database of our own unless DATABASE_URL names one, rest, ws and the portal. */
+/** Records the real exchange on this machine: a database of our own unless DATABASE_URL names one, rest, ws, the portal, and the predictor if it is turned on. */
 export const run = Effect.fn("Start.run")(function* () {
   yield* credentials
-  const { dataDir, portalPassword, portalPort } = yield* Setting.read(settings)
+  const { dataDir, portalPassword, portalPort, predict } = yield* Setting.read(settings)
   yield* Effect.gen(function* () {
     const database = yield* Database
     const stack = yield* Stack.start({
       env: { DATABASE_URL: Redacted.value(database.url) },
       portalPort,
+      predictor: predict ? {} : undefined,
       portalPassword: Option.getOrUndefined(Option.map(Option.fromNullishOr(portalPassword), Redacted.value))
     })
     yield* Console.log(`database            ${database.address}`)

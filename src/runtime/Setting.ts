@@ -210,6 +210,15 @@ export const url = (
   options?: Options
 ): Setting<string> => make(name, doc, fallback, (text) => parseUrl(name, text, schemes, fallback), options)
 
+/** Such a URL; `undefined` when unset. */
+export const urlOption = (
+  name: string,
+  doc: string,
+  example: string,
+  schemes: ReadonlyArray<string>
+): Setting<string | undefined> =>
+  unsetable(make<string | undefined>(name, doc, "", (text) => parseUrl(name, text, schemes, example)))
+
 const parseUrl = (name: string, text: string, schemes: ReadonlyArray<string>, example: string): Parsed<string> => {
   const parsed = URL.canParse(text) ? new URL(text) : undefined
   return parsed !== undefined && schemes.includes(parsed.protocol.slice(0, -1)) && parsed.hostname !== ""

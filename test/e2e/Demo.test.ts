@@ -31,7 +31,15 @@ describe("npm run demo", () => {
         assert.strictEqual(result.duplicated, 0)
         assert.strictEqual(result.ticks, result.framesSent)
         assert.strictEqual(result.portalStatus, 200)
-        for (const figure of ["events", "markets", "activeMarkets", "ticks", "lifecycleEvents", "settledMarkets"])
+        for (const figure of [
+          "events",
+          "markets",
+          "activeMarkets",
+          "ticks",
+          "lifecycleEvents",
+          "settledMarkets",
+          "predictions"
+        ])
           assert.isAbove(result[figure], 0, figure)
         assert.include(stdout, "SIMULATED")
         assert.match(stdout, /portal +http:\/\/127\.0\.0\.1:\d+ {2}password \S+/)

@@ -239,6 +239,46 @@ const mistakes: Readonly<Record<string, Mistake>> = {
     wrong: () => ({}),
     says: ["--to", "--from"]
   },
+  "forecasts that are not turned on": { program: "predictor", wrong: () => ({}), says: ["PREDICTION_ENABLE=1"] },
+  "a handler that does not exist": {
+    program: "predictor",
+    wrong: () => ({ PREDICTION_ENABLE: "1", PREDICTION_HANDLER: "oracle" }),
+    says: ["PREDICTION_HANDLER", "oracle", "statistical:diffusion"]
+  },
+  "a handler's file that is not there": {
+    program: "predictor",
+    wrong: () => ({ PREDICTION_ENABLE: "1", PREDICTION_HANDLER: "./nowhere.js#predictEvent" }),
+    says: ["PREDICTION_HANDLER", "nowhere.js"]
+  },
+  "a language model without a name": {
+    program: "predictor",
+    wrong: () => ({ PREDICTION_ENABLE: "1", PREDICTION_HANDLER: "llm", PREDICTION_LLM_API_KEY: "sk-hunter2" }),
+    says: ["PREDICTION_MODEL_NAME"],
+    hides: "hunter2"
+  },
+  "a limit of dollars without prices": {
+    program: "predictor",
+    wrong: () => ({ PREDICTION_ENABLE: "1", PREDICTION_DAILY_DOLLARS: "5" }),
+    says: ["PREDICTION_DAILY_DOLLARS", "PREDICTION_PRICE_INPUT"]
+  },
+  "a prompt that cannot be read": {
+    program: "predictor",
+    wrong: () => ({ PREDICTION_ENABLE: "1", PREDICTION_PROMPT_PATH: "/nowhere/prompt.txt" }),
+    says: ["PREDICTION_PROMPT_PATH", "/nowhere/prompt.txt"]
+  },
+  "documents that are not there": {
+    program: "predictor",
+    args: ["ingest", "/nowhere/notes.md"],
+    wrong: () => ({}),
+    says: ["/nowhere/notes.md", "cannot be read"]
+  },
+  "no documents at all": { program: "predictor", args: ["ingest"], wrong: () => ({}), says: ["files", "--help"] },
+  "scores since no instant": {
+    program: "predictor",
+    args: ["scores", "--since", "yesterday"],
+    wrong: () => ({}),
+    says: ["--since", "2026-11-24T14:00:00Z"]
+  },
   "a simulated clock that is none": {
     program: "rest",
     wrong: () => ({ EXCHANGE_CLOCK: "fast" }),

@@ -1,0 +1,55 @@
+import * as NodeServices from "@effect/platform-node/NodeServices"
+import * as Command from "effect/cli/Command"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { ingestCommand, scoresCommand } from "./local/PredictorCommand.ts"
+import * as Roles from "./local/Roles.ts"
+import * as Handlers from "./prediction/HandlersFromSettings.ts"
+import * as PredictionConfig from "./prediction/PredictionConfig.ts"
+import { Predictor } from "./prediction/Predictor.ts"
+import { Scoring } from "./prediction/Scoring.ts"
+import { presenter } from "./runtime/CommandLine.ts"
+import { ExchangeTime } from "./runtime/ExchangeTime.ts"
+import * as Health from "./runtime/Health.ts"
+import { runRole } from "./runtime/Loops.ts"
+import { runProgram } from "./runtime/Program.ts"
+import * as Setting from "./runtime/Setting.ts"
+import { Database } from "./store/Database.ts"
+import { ForecastInputs } from "./store/ForecastInputs.ts"
+import { ForecastRuns } from "./store/ForecastRuns.ts"
+import { ForecastScores } from "./store/ForecastScores.ts"
+import { Migrations } from "./store/Migrations.ts"
+import { SchemaCheck } from "./store/SchemaCheck.ts"
+
+const Store = (settings: Roles.Group) =>
+  SchemaCheck.pipe(
+    Layer.provide(Migrations.layer),
+    Layer.provideMerge(Database.layerUrl({ applicationName: "kalshi-ingestor predictor" })),
+    Layer.provide(Setting.layerChecked(settings))
+  )
+
+const role = Layer.unwrap(
+  Effect.map(PredictionConfig.read, (config) =>
+    Layer.mergeAll(Predictor(config), Scoring, Health.layerServer("predictor")).pipe(
+      Layer.provide([Handlers.layer(config), Handlers.layerRetrieval(config)]),
+      Layer.provide(Handlers.layerCalls(config)),
+      Layer.provide([ForecastInputs.layer, ForecastRuns.layer, ForecastScores.layer]),
+      Layer.provide([ExchangeTime.layer, Health.Health.layer])
+    )
+  )
+).pipe(Layer.provide(Store(Roles.predictor)))
+
+const predictor = Command.make("predictor", {}, () => runRole(role)).pipe(
+  Command.withDescription("forecasts events when they are due, and scores forecasts when their markets settle"),
+  Command.withSubcommands([
+    ingestCommand.pipe(Command.provide(Store(Roles.common))),
+    scoresCommand.pipe(Command.provide(Store(Roles.common)))
+  ])
+)
+
+runProgram(
+  "predictor",
+  Command.run(predictor, { version: "0.1.0" }).pipe(
+    Effect.provide(Layer.mergeAll(presenter("predictor"), NodeServices.layer))
+  )
+)
