@@ -9,6 +9,7 @@ import { Discovery } from "./ingest/Discovery.ts"
 import { EventIntake } from "./ingest/EventIntake.ts"
 import { EventScan } from "./ingest/EventScan.ts"
 import { GapRepair } from "./ingest/GapRepair.ts"
+import { LifecycleResumed } from "./ingest/LifecycleResumed.ts"
 import { Maintenance } from "./ingest/Maintenance.ts"
 import { MarketCatchUp } from "./ingest/MarketCatchUp.ts"
 import { MarketClock } from "./ingest/MarketClock.ts"
@@ -43,7 +44,7 @@ const History = Layer.mergeAll(EventScan.layer, MarketCatchUp.layer).pipe(
 )
 const Loops = Layer.mergeAll(
   Layer.mergeAll(Discovery, Backfill, ClosedCleanup, TradeReconcile, GapRepair, Consistency).pipe(
-    Layer.provide([AccountCheck.layer, TradeHistory.layer]),
+    Layer.provide([AccountCheck.layer, LifecycleResumed.layer, TradeHistory.layer]),
     Layer.provide(History)
   ),
   CoverageLoop,

@@ -30,6 +30,7 @@ import { FeedState } from "./FeedState.ts"
 import * as IngestConfig from "./IngestConfig.ts"
 import { Journal } from "./Journal.ts"
 import type { JournalPosition, JournalRecord } from "./JournalRecord.ts"
+import { LifecycleResumed } from "./LifecycleResumed.ts"
 import { untilDatabaseAnswers } from "./Retry.ts"
 import { ShardShare } from "./ShardShare.ts"
 import { TickDedupe } from "./TickDedupe.ts"
@@ -188,7 +189,10 @@ export const CaptureWriter = Layer.effectDiscard(
         case "LinkLost":
           return ledger.linkLost(share, gap.fromMillis, gap.cause, gap.detail)
         case "LinkLive":
-          return ledger.linkLive(share, gap.atMillis)
+          return Effect.andThen(
+            ledger.linkLive(share, gap.atMillis),
+            gap.slots.includes(0) ? Effect.provideService(LifecycleResumed.tell, SqlClient.SqlClient, sql) : Effect.void
+          )
         case "AliveUntil":
           return ledger.aliveUntil(journal.id, gap.millis)
         case "FramesMissing":

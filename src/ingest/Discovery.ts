@@ -17,6 +17,7 @@ import { IngestState } from "../store/IngestState.ts"
 import { AccountCheck } from "./AccountCheck.ts"
 import { EventIntake } from "./EventIntake.ts"
 import * as IngestConfig from "./IngestConfig.ts"
+import { LifecycleResumed } from "./LifecycleResumed.ts"
 import { untilDatabaseAnswers } from "./Retry.ts"
 
 const passes = Metric.counter("discovery_passes", { description: "Complete discovery passes", incremental: true })
@@ -40,7 +41,7 @@ const fullKey = "discovery_full_at"
 
 /**
  * Finds the events and markets of the wanted strike periods: everything unopened and open at first and from time to time, in between
- * only what was updated. A watermark moves only after every page of its pass was read and stored.
+ * only what was updated, also as soon as the lifecycle feed is received again after a hole. A watermark moves only after every page of its pass was read and stored.
  */
 export const Discovery = Layer.effectDiscard(
   Effect.gen(function* () {
@@ -52,6 +53,7 @@ export const Discovery = Layer.effectDiscard(
     const active = yield* ActiveMarkets
     const state = yield* IngestState
     const time = yield* ExchangeTime
+    const resumed = yield* LifecycleResumed
     const intake = yield* EventIntake
     const config = yield* Setting.read(IngestConfig.discovery)
     const statuses = [...new Set(["unopened", ...config.statuses])] as ReadonlyArray<EventFilter>
@@ -172,7 +174,8 @@ export const Discovery = Layer.effectDiscard(
           ]).pipe(Schedule.jittered),
           while: (error) => error._tag === "KalshiRestError"
         }),
-        Effect.repeat(Schedule.spaced(`${config.everySeconds} seconds`))
+        Effect.andThen(Effect.timeoutOption(resumed.next, `${config.everySeconds} seconds`)),
+        Effect.forever
       )
     )
   })

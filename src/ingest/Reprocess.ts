@@ -11,6 +11,7 @@ import * as Setting from "../runtime/Setting.ts"
 import { ActiveMarkets } from "../store/ActiveMarkets.ts"
 import { CaptureLedger } from "../store/CaptureLedger.ts"
 import { isData, sqlState } from "../store/SqlState.ts"
+import { transaction } from "../store/Transaction.ts"
 import type { Reading } from "./CaptureBatch.ts"
 import * as CaptureStep from "./CaptureStep.ts"
 import { CaptureStore } from "./CaptureStore.ts"
@@ -82,7 +83,8 @@ export const reprocess = Effect.fn("reprocess")(function* (span: Span) {
           yield* store.remove(step.batch, lifecycle)
           yield* ledger.dequarantine(journal, step.start, step.to)
           yield* store.insert(journal, step.batch, lifecycle)
-        }).pipe(sql.withTransaction)
+          if (step.again.takenOver.size > 0) yield* store.collapse(step.again.takenOver)
+        }).pipe(transaction(sql))
         done.frames += step.batch.frames
         done.ticks += step.batch.ticks.length
         done.quarantined += step.batch.quarantined.length

@@ -36,7 +36,7 @@ export interface UpdateSubscription {
 /**
  * One connection. Every frame, acknowledgements included, comes out of `pull` in the order of arrival, so whoever pulls can
  * record all of them. Commands hear their acknowledgement while frames are pulled: pull in one fiber, command in
- * another. A command fails with CommandRejected (the exchange's code), CommandTimeout after 10 s, or with the
+ * another. A command fails with CommandRejected (the exchange's code), CommandTimeout after 10 s of reading, or with the
  * session's end.
  */
 export interface Session {
@@ -73,9 +73,20 @@ export class KalshiSocket extends Context.Service<
           () => new KalshiSocketError({ reason: { _tag: "NoCredentials" } })
         )
         const transport = yield* dial(socketUrl, headers, Duration.seconds(30))
-        const commands = makeCommands(transport.write)
+        const reading = { pulls: 0, waits: false }
+        const pull = Effect.suspend(() => {
+          reading.pulls += 1
+          reading.waits = true
+          return Effect.ensuring(
+            transport.pull,
+            Effect.sync(() => {
+              reading.waits = false
+            })
+          )
+        })
+        const commands = makeCommands(transport.write, reading)
         const session: Session = {
-          pull: transport.pull.pipe(Effect.tap(commands.hear), Effect.tapError(commands.end)) as Session["pull"],
+          pull: pull.pipe(Effect.tap(commands.hear), Effect.tapError(commands.end)) as Session["pull"],
           lastPing: transport.lastPing,
           subscribe: commands.subscribe,
           updateSubscription: commands.updateSubscription,
@@ -99,9 +110,15 @@ interface Pending {
   readonly done: Deferred.Deferred<ReadonlyArray<Frame>, KalshiSocketError>
 }
 
-const commandTimeout = Duration.seconds(10)
+/** How often and whether the feed is being read. */
+interface Reading {
+  readonly pulls: number
+  readonly waits: boolean
+}
 
-const makeCommands = (write: (text: string) => Effect.Effect<void, KalshiSocketError>) => {
+const commandSeconds = 10
+
+const makeCommands = (write: (text: string) => Effect.Effect<void, KalshiSocketError>, reading: Reading) => {
   const pending = new Map<number, Pending>()
   const channels = new Map<number, string>()
   let lastId = 0
@@ -131,6 +148,15 @@ const makeCommands = (write: (text: string) => Effect.Effect<void, KalshiSocketE
       for (const { done } of pending.values()) Deferred.doneUnsafe(done, Effect.fail(error))
     })
 
+  /** Ends when an answer is overdue. While frames are not pulled none can be heard, and the time does not count. */
+  const overdue = Effect.gen(function* () {
+    for (let waited = 0; waited < commandSeconds; ) {
+      const { pulls } = reading
+      yield* Effect.sleep("1 second")
+      if (pulls === 0 || reading.waits || reading.pulls > pulls) waited += 1
+    }
+  })
+
   const run = Effect.fnUntraced(function* (command: string, params: object | undefined, replies = 1) {
     if (ended !== undefined) return yield* ended
     const id = ++lastId
@@ -138,10 +164,12 @@ const makeCommands = (write: (text: string) => Effect.Effect<void, KalshiSocketE
     pending.set(id, { command, replies, received: [], done })
     return yield* write(JSON.stringify({ id, cmd: command, params })).pipe(
       Effect.andThen(Deferred.await(done)),
-      Effect.timeoutOrElse({
-        duration: commandTimeout,
-        orElse: () => Effect.fail(new KalshiSocketError({ reason: { _tag: "CommandTimeout", command } }))
-      }),
+      Effect.raceFirst(
+        Effect.andThen(
+          overdue,
+          Effect.suspend(() => Effect.fail(new KalshiSocketError({ reason: { _tag: "CommandTimeout", command } })))
+        )
+      ),
       Effect.ensuring(Effect.sync(() => pending.delete(id)))
     )
   })

@@ -11,13 +11,13 @@ const startsWithAny = (state: string | undefined, classes: ReadonlyArray<string>
   state !== undefined && classes.some((prefix) => state.startsWith(prefix))
 
 /**
- * "Not now": the connection broke or was refused, the server starts, stops, is out of memory, disk or connections, or a lock, a
- * deadlock or a serialization conflict stood in the way.
+ * "Not now": the connection broke or was refused, the server starts, stops, is out of memory, disk or connections, a lock, a
+ * deadlock or a serialization conflict stood in the way, or a transaction waited too long for us.
  */
 export const isTransient = (error: SqlError): boolean =>
   error.isRetryable ||
   error.reason._tag === "ConnectionError" ||
-  startsWithAny(sqlState(error), ["08", "40", "53", "55P03", "57", "58"])
+  startsWithAny(sqlState(error), ["08", "25P03", "40", "53", "55P03", "57", "58"])
 
 /** "Not these values": data, constraint or limit errors, and what the driver could not encode. */
 export const isData = (error: SqlError): boolean => {

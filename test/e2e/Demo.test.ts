@@ -19,7 +19,7 @@ describe("npm run demo", () => {
           (made) => Effect.sync(() => fs.rmSync(made, { recursive: true }))
         )
         const { code, stderr, stdout } = yield* Programs.run("demo", { DATA_DIR: dataDir }, [
-          "--for=12s",
+          "--for=20s",
           "--json",
           "--port=0"
         ])

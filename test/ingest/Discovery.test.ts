@@ -9,6 +9,7 @@ import type * as SqlClient from "effect/sql/SqlClient"
 import { AccountCheck } from "../../src/ingest/AccountCheck.ts"
 import { Discovery } from "../../src/ingest/Discovery.ts"
 import { EventIntake } from "../../src/ingest/EventIntake.ts"
+import { LifecycleResumed } from "../../src/ingest/LifecycleResumed.ts"
 import { Credentials } from "../../src/kalshi/Credentials.ts"
 import { Drift } from "../../src/kalshi/Drift.ts"
 import { KalshiConfig } from "../../src/kalshi/KalshiConfig.ts"
@@ -83,7 +84,11 @@ const discovering = Effect.fnUntraced(function* (
     Layer.provide([KalshiConfig.layer, Drift.layer])
   )
   return Discovery.pipe(
-    Layer.provide([AccountCheck.layer, EventIntake.layer.pipe(Layer.provide(MarketCompletion.layer))]),
+    Layer.provide([
+      AccountCheck.layer,
+      LifecycleResumed.layer,
+      EventIntake.layer.pipe(Layer.provide(MarketCompletion.layer))
+    ]),
     Layer.provide([venue, Catalog.layer, ActiveMarkets.layer, IngestState.layer, time, Health.layer]),
     Layer.provide(Loops.layer),
     Layer.provide(environment)
@@ -174,6 +179,21 @@ describe("discovery", () => {
         yield* until(state, (found) => "discovery_full_at" in found)
         const [counts] = yield* sql<{ n: number }>`select count(*)::int as n from markets where status = 'active'`
         assert.isAbove(counts!.n, 100)
+      }).pipe(Effect.scoped)
+    )
+  )
+
+  it.live("asks for updates at once when the lifecycle feed is received again", () =>
+    test(
+      Effect.gen(function* () {
+        const http = yield* faulty()
+        yield* Layer.build(yield* discovering(http, { DISCOVERY_SECONDS: "3600" }))
+        yield* until(state, (found) => "discovery_updated_until" in found)
+        const passes = Effect.sync(() => http.asked.filter((path) => path === "/series").length)
+        // Listening begins with a pass of its own: nobody knows what was said before.
+        yield* until(passes, (n) => n === 2)
+        yield* LifecycleResumed.tell
+        yield* until(passes, (n) => n === 3)
       }).pipe(Effect.scoped)
     )
   )

@@ -130,6 +130,21 @@ describe("KalshiSocket", () => {
     }).pipe(Effect.scoped)
   })
 
+  it.effect("does not give up on an answer that it did not read", () => {
+    const { connect, sockets } = makeExchange()
+    return Effect.gen(function* () {
+      const session = yield* connect
+      sockets[0]!.push({ type: "ticker", sid: 1, msg: {} })
+      yield* session.pull
+      const listed = yield* fork(session.listSubscriptions)
+      sockets[0]!.push({ type: "ok", id: 1, msg: [{ channel: "ticker", sid: 1 }] })
+      yield* TestClock.adjust("1 minute")
+      assert.isUndefined(listed.pollUnsafe())
+      yield* pullForever(session)
+      assert.deepStrictEqual(yield* Fiber.join(listed), [{ channel: "ticker", sid: 1 }])
+    }).pipe(Effect.scoped)
+  })
+
   it.effect("gives the last frames before it fails with a clean close", () => {
     const { connect, sockets } = makeExchange()
     return Effect.gen(function* () {

@@ -17,6 +17,12 @@ const ended = (signal: NodeJS.Signals): Scenario["act"] =>
     yield* stage.recording()
     yield* newMarkets(stage)
     for (let at = 0; at < times; at++) {
+      // Before it runs, a program has no way to hear that it is to stop.
+      if (signal === "SIGTERM")
+        yield* stage.until(
+          "ws runs",
+          Effect.map(ws.metric("shard_slots_held"), (value) => value !== undefined)
+        )
       yield* Effect.sleep(`${Math.round(roll() * life * 1000)} millis`)
       const code = yield* ws.end(signal)
       if (signal === "SIGTERM" && code !== 0)
