@@ -40,7 +40,7 @@ const doubts = (
 ) => {
   const [first] = legs
   const why: Array<string> = []
-  if (basket.side === "buy" && (basket.missing > 0 || first!.others > 0 || first!.siblings < legs.length))
+  if (basket.side === "buy" && (basket.missing > 0 || first!.others > 0 || first!.siblings !== legs.length))
     why.push("not every outcome can be bought")
   if (DecimalOps.compare(basket.size, zero) <= 0) why.push("no whole basket is offered")
   if (basket.fee === null) why.push("the fee of this series is not known")
@@ -79,35 +79,37 @@ export class Opportunities extends Context.Service<
       /** Every basket with an edge before fees, best first. */
       const compute = Effect.fn("Opportunities.compute")(function* (maxAgeMinutes: number) {
         const now = yield* time.now
-        const found = [...byEvent(yield* legs)].flatMap(([eventTicker, own]): ReadonlyArray<Basket> => {
-          const [first] = own
-          if (first === undefined || first.mutuallyExclusive !== true || own.length < 2) return []
-          const ages = own.map(({ quotedMillis }) =>
-            quotedMillis === null ? null : time.toWallSpan(now - quotedMillis)
-          )
-          const oldest = ages.reduce<number | null>(
-            (most, age) => (most === null || age === null ? null : Math.max(most, age)),
-            0
-          )
-          const both = baskets(own, { type: first.feeType, multiplier: first.feeMultiplier })
-          return [both.buy, both.sell].flatMap((basket) => {
-            if (basket === undefined || DecimalOps.compare(basket.edge, zero) <= 0) return []
-            const why = doubts(basket, own, oldest, maxAgeMinutes * 60_000)
-            const pays = isPositive(basket.profit)
-            return [
-              {
-                ...basket,
-                eventTicker,
-                title: first.eventTitle,
-                strikePeriod: first.strikePeriod,
-                closeTime: closes(first.closeMillis),
-                quality: why.length === 0 && pays ? ("confirmed" as const) : ("indicative" as const),
-                why: why.length === 0 && !pays ? ["fees take it"] : why,
-                oldestQuoteSeconds: oldest === null ? null : oldest / 1000
-              }
-            ]
-          })
-        })
+        const found = [...byEvent((yield* legs).filter(({ isBasket }) => isBasket))].flatMap(
+          ([eventTicker, own]): ReadonlyArray<Basket> => {
+            const [first] = own
+            if (first === undefined || first.mutuallyExclusive !== true || own.length < 2) return []
+            const ages = own.map(({ quotedMillis }) =>
+              quotedMillis === null ? null : time.toWallSpan(now - quotedMillis)
+            )
+            const oldest = ages.reduce<number | null>(
+              (most, age) => (most === null || age === null ? null : Math.max(most, age)),
+              0
+            )
+            const both = baskets(own, { type: first.feeType, multiplier: first.feeMultiplier })
+            return [both.buy, both.sell].flatMap((basket) => {
+              if (basket === undefined || DecimalOps.compare(basket.edge, zero) <= 0) return []
+              const why = doubts(basket, own, oldest, maxAgeMinutes * 60_000)
+              const pays = isPositive(basket.profit)
+              return [
+                {
+                  ...basket,
+                  eventTicker,
+                  title: first.eventTitle,
+                  strikePeriod: first.strikePeriod,
+                  closeTime: closes(first.closeMillis),
+                  quality: why.length === 0 && pays ? ("confirmed" as const) : ("indicative" as const),
+                  why: why.length === 0 && !pays ? ["fees take it"] : why,
+                  oldestQuoteSeconds: oldest === null ? null : oldest / 1000
+                }
+              ]
+            })
+          }
+        )
         return found.toSorted(
           (a, b) =>
             Number(b.quality === "confirmed") - Number(a.quality === "confirmed") ||

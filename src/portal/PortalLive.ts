@@ -30,7 +30,6 @@ interface Channel {
 
 const updateEvery = "500 millis"
 const heartbeatEvery = "5 seconds"
-const lateCommitMillis = 5_000
 const messagesKept = 64
 
 const encodeEvent = Schema.encodeSync(Schema.fromJsonString(LiveEvent))
@@ -79,7 +78,6 @@ export class PortalLive extends Context.Service<
       const listening = new Set<string>()
       const isListening = () => listening.size === notices.length
       const pending = { ticks: false, cards: false, queue: false }
-      let quotesUpToMillis = 0
       let cardsUpToMillis = 0
       let sent = new Map<string, string>()
 
@@ -121,12 +119,11 @@ export class PortalLive extends Context.Service<
       }).pipe(Effect.cachedInvalidateWithTTL("1 second"))
 
       const publishQuotes = Effect.gen(function* () {
-        const { newestMillis, quotes } = yield* queries.quotesSince(
-          quotesUpToMillis - lateCommitMillis / exchange.toWallSpan(1)
-        )
+        const watched = (kind: string) =>
+          [...channels.keys()].flatMap((topic) => (topic.startsWith(kind) ? [topic.slice(kind.length)] : []))
+        const quotes = yield* queries.quotesOf(watched("event "), watched("market "))
         const changed = quotes.filter(({ quote }) => sent.get(quote.ticker) !== JSON.stringify(quote))
         sent = new Map(quotes.map(({ quote }) => [quote.ticker, JSON.stringify(quote)]))
-        quotesUpToMillis = Math.max(quotesUpToMillis, newestMillis)
         const tell = (topic: string, found: ReadonlyArray<{ readonly quote: MarketQuote }>) =>
           channels.has(topic)
             ? publish(topic, { _tag: "Quotes", quotes: found.map(({ quote }) => quote) })

@@ -75,10 +75,11 @@ export class PortalQueries extends Context.Service<
     readonly activeMarkets: (page: PageRequest) => Effect.Effect<MarketPage, BadCursor | SqlError>
     /** Markets past their close, latest first. */
     readonly closedMarkets: (page: PageRequest) => Effect.Effect<MarketPage, BadCursor | SqlError>
-    /** Quotes of active markets with a tick received at or after `sinceMillis`, and when the newest was received. */
-    readonly quotesSince: (
-      sinceMillis: number
-    ) => Effect.Effect<{ readonly quotes: ReadonlyArray<EventQuote>; readonly newestMillis: number }, SqlError>
+    /** Quotes of the active markets of these events, and of these markets. */
+    readonly quotesOf: (
+      eventTickers: ReadonlyArray<string>,
+      tickers: ReadonlyArray<string>
+    ) => Effect.Effect<ReadonlyArray<EventQuote>, SqlError>
     readonly ages: Effect.Effect<Ages, SqlError>
   }
 >()("kalshi-ingestor/portal/PortalQueries") {
@@ -165,22 +166,22 @@ export class PortalQueries extends Context.Service<
         return toPage(rows, page.limit)
       })
 
-      const quotesSince = Effect.fn("PortalQueries.quotesSince")(function* (sinceMillis: number) {
-        const rows = yield* sql<
-          Stored<MarketQuote> & { readonly receivedMillis: number; readonly eventTicker: string | null }
-        >`
-          select a.ticker, a.event_ticker as "eventTicker", a.status, t.yes_bid_dollars::text as "yesBid", t.yes_ask_dollars::text as "yesAsk",
-            t.price_dollars::text as "lastPrice", t.volume::text as volume, t.open_interest::text as "openInterest",
-            rfc3339(t.ts) as "lastTickAt",
-            (extract(epoch from t.received_at) * 1000)::float8 as "receivedMillis"
+      const texts = (values: ReadonlyArray<string>) =>
+        PgTypes.array([...values], PgTypes.OID.text).pipe(Result.getOrThrow)
+
+      const quotesOf = Effect.fn("PortalQueries.quotesOf")(function* (
+        eventTickers: ReadonlyArray<string>,
+        tickers: ReadonlyArray<string>
+      ) {
+        const rows = yield* sql<Stored<MarketQuote> & { readonly eventTicker: string | null }>`
+          select a.ticker, a.event_ticker as "eventTicker", a.status, t.yes_bid_dollars::text as "yesBid",
+            t.yes_ask_dollars::text as "yesAsk", t.price_dollars::text as "lastPrice", t.volume::text as volume,
+            t.open_interest::text as "openInterest", rfc3339(t.ts) as "lastTickAt"
           from active_markets a
           join market_keys k on k.ticker = a.ticker
           join ticks_latest t on t.market_id = k.market_id
-          where t.received_at >= to_timestamp(${sinceMillis}::float8 / 1000)`
-        return {
-          quotes: rows.map(({ receivedMillis: _, eventTicker, ...quote }) => ({ eventTicker, quote: withMid(quote) })),
-          newestMillis: rows.reduce((newest, { receivedMillis }) => Math.max(newest, receivedMillis), sinceMillis)
-        }
+          where a.event_ticker = any(${texts(eventTickers)}) or a.ticker = any(${texts(tickers)})`
+        return rows.map(({ eventTicker, ...quote }) => ({ eventTicker, quote: withMid(quote) }))
       })
 
       const ages = sql<Ages>`
@@ -193,7 +194,7 @@ export class PortalQueries extends Context.Service<
         Effect.withSpan("PortalQueries.ages")
       )
 
-      return PortalQueries.of({ activeMarkets, closedMarkets, quotesSince, ages })
+      return PortalQueries.of({ activeMarkets, closedMarkets, quotesOf, ages })
     })
   )
 }

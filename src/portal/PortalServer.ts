@@ -81,6 +81,9 @@ const Compression = HttpRouter.middleware(
   { global: true }
 )
 
+/** Longer than proxies keep their connections to us, so that none is closed under a request. */
+const idleMillis = 75_000
+
 const cannotListen = (cause: unknown, host: string, port: number) => {
   const code = cause instanceof Error && "code" in cause ? cause.code : undefined
   switch (code) {
@@ -144,7 +147,7 @@ export const PortalRoutes = Layer.mergeAll(
 const Listener = Layer.unwrap(
   Effect.gen(function* () {
     const { host, port } = yield* PortalConfig
-    const server = createServer()
+    const server = createServer({ keepAliveTimeout: idleMillis })
     const listening = NodeHttpServer.layerServer(() => server, {
       host,
       port,

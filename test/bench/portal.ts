@@ -244,11 +244,12 @@ const fanOut = Effect.fnUntraced(function* (port: number, options: Options) {
   const [market] = yield* sql<{ ticker: string; event: string; id: number }>`
     select a.ticker, a.event_ticker as event, k.market_id as id from active_markets a join market_keys k using (ticker) order by ticker limit 1`
   const { event, id } = market!
-  const cookie = yield* signIn(port)
+  const cookies = yield* Effect.forEach(Array.from({ length: 50 }), () => signIn(port))
   const stored = new Map<string, number>()
   const delays: Array<number> = []
   let open = 0
-  const clients = Array.from({ length: options.streams }, () => {
+  const clients = Array.from({ length: options.streams }, (_, i) => {
+    const cookie = cookies[i % cookies.length]!
     const sent = request(
       { port, path: `/api/stream?event=${event}`, headers: { cookie }, agent: false },
       (response) => {

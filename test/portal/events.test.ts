@@ -208,13 +208,15 @@ layer(Portal.layerWith({ WEB_PORTAL_LIMIT: "15" }), { timeout: "60 seconds", exc
         for (const [ticker, bid, ask] of [
           ["KXACT10-1", "0.4000", "0.4200"],
           ["KXACT10-2", "0.4500", "0.4700"],
+          ["KXACT14-1", "0.1000", "0.1200"],
+          ["KXACT14-2", "0.9000", "0.9500"],
           ["KXACT12-1", "0.5600", "0.9900"],
           ["KXACT12-2", "0.6000", "0.9900"]
         ] as const)
           yield* storeTick(ticker, { bid, ask })
         yield* sql`update ticks_latest set yes_bid_size = 100, yes_ask_size = 50`
         yield* sql`insert into market_predictions (market_ticker, yes_prob, confidence, predicted_at) values
-        ('KXACT10-1', 0.80, 0.9, now()), ('KXACT10-2', 0.80, 0.2, now()), ('KXACT12-1', 0.1, 0.9, now() - interval '20 hours')`
+        ('KXACT14-1', 0.12, 0.9, now()), ('KXACT10-1', 0.80, 0.9, now()), ('KXACT10-2', 0.80, 0.2, now()), ('KXACT12-1', 0.1, 0.9, now() - interval '20 hours')`
         yield* Effect.sleep("2100 millis")
         const baskets = yield* read("/api/opportunities/baskets?quality=confirmed")
         assert.deepStrictEqual(

@@ -56,6 +56,7 @@ const columns = {
 } as const
 const hiddenOn: Readonly<Record<string, string>> = {
   Model: "mid",
+  "Leading outcome": "mid",
   Volume: "wide",
   Outcomes: "mid",
   Record: "mid",
@@ -78,6 +79,7 @@ const Name = ({ card }: { readonly card: EventCard }) => (
         .filter((text) => text !== null && text !== "")
         .join(" · ")}
     </span>
+    {card.status === "open" && card.leaderName !== null && <span class="facts phone">Leading: {card.leaderName}</span>}
   </th>
 )
 
@@ -95,7 +97,7 @@ const Row = ({
       return (
         <tr>
           <Name card={card} />
-          <td class="text">{card.leaderName ?? nothing}</td>
+          <td class="text mid">{card.leaderName ?? nothing}</td>
           <td>
             <Chance mid={card.leaderMid} />
           </td>
