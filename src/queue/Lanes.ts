@@ -38,9 +38,9 @@ export class Lanes {
     }
   }
 
-  /** A full search took this long: at most a twentieth of the time goes to them. */
+  /** A full search took this long: a hundredth of the time goes to them, because every worker makes them. */
   searched(nowMillis: number, tookMillis: number): void {
-    this.#fullAt = nowMillis + Math.min(60_000, Math.max(50, 20 * tookMillis))
+    this.#fullAt = nowMillis + Math.min(60_000, Math.max(50, 100 * tookMillis))
   }
 }
 

@@ -39,7 +39,7 @@ const report = Effect.sync(() => say({ done: state.done, latencies: state.latenc
   Effect.repeat(Schedule.fixed("50 millis"))
 )
 
-const ours = (url: string) => {
+const ours = (url: string, ahead: number) => {
   const done = QueueMetrics.of(QueueMetrics.done, "backfill_market")
   const handlers = Layer.succeed(JobHandlers, {
     backfill_market: ({ payload }) => Effect.sync(() => begun(Number(payload.tickers[0]) || undefined))
@@ -50,7 +50,7 @@ const ours = (url: string) => {
     Layer.provide(PgClient.layer({ url: Redacted.make(url), maxConnections: 2 })),
     Layer.provide(
       ConfigProvider.layer(
-        ConfigProvider.fromUnknown({ WORK_QUEUE_CONCURRENCY: String(concurrency), WORK_QUEUE_PREFETCH: "32" })
+        ConfigProvider.fromUnknown({ WORK_QUEUE_CONCURRENCY: String(concurrency), WORK_QUEUE_PREFETCH: String(ahead) })
       )
     ),
     Layer.provide(Layer.succeed(References.MinimumLogLevel, "Error"))
@@ -98,7 +98,7 @@ const graphile = (url: string, isBatched: boolean) =>
 
 const silent = new (await import("graphile-worker")).Logger(() => () => undefined)
 
-const boss = (url: string) =>
+const boss = (url: string, batchSize: number) =>
   Effect.promise(async () => {
     const pgBoss = new PgBoss({ connectionString: url, max: concurrency + 1, supervise: false, schedule: false })
     pgBoss.on("error", () => undefined)
@@ -106,23 +106,28 @@ const boss = (url: string) =>
     for (let n = 0; n < concurrency; n++)
       await pgBoss.work<{ readonly sentAt?: number }>(
         "bench",
-        { pollingIntervalSeconds: 0.5, batchSize: 500 },
+        { pollingIntervalSeconds: 0.5, batchSize },
         async (batch) => {
           for (const { data } of batch) begun(data.sentAt)
+          await pgBoss.complete(
+            "bench",
+            batch.map(({ id }) => id)
+          )
           state.done += batch.length
         }
       )
   }).pipe(Effect.andThen(Effect.never))
 
 export const main = ([kind = "", url = ""]: ReadonlyArray<string>): void => {
-  const work =
-    kind === "ours"
-      ? ours(url)
-      : kind === "graphile"
-        ? graphile(url, false)
-        : kind === "graphileBatched"
-          ? graphile(url, true)
-          : boss(url)
+  const work = {
+    ours: ours(url, 32),
+    oursFarAhead: ours(url, 500),
+    graphile: graphile(url, false),
+    graphileBatched: graphile(url, true),
+    pgBoss: boss(url, 36),
+    pgBossBatched: boss(url, 500)
+  }[kind]
+  if (work === undefined) throw new Error(`no such consumer: ${kind}`)
   process.stdin.on("end", () => process.exit(0))
   say("ready")
   Effect.promise(go).pipe(
