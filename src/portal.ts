@@ -1,20 +1,31 @@
+import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Roles from "./local/Roles.ts"
+import { settings } from "./portal/PortalConfig.ts"
 import { PortalServer } from "./portal/PortalServer.ts"
 import { ExchangeTime } from "./runtime/ExchangeTime.ts"
 import * as Health from "./runtime/Health.ts"
 import { runRoleProgram } from "./runtime/Program.ts"
 import * as Setting from "./runtime/Setting.ts"
 import { Database } from "./store/Database.ts"
+import * as ServiceInstances from "./store/ServiceInstances.ts"
+
+const database = Layer.unwrap(
+  Effect.gen(function* () {
+    const { poolMax, poolMin } = yield* Setting.read({ poolMax: settings.poolMax, poolMin: settings.poolMin })
+    return Database.layerUrl({
+      applicationName: "kalshi-ingestor portal",
+      multiplex: true,
+      minConnections: poolMin,
+      maxConnections: poolMax
+    })
+  })
+)
 
 runRoleProgram(
   "portal",
-  Layer.mergeAll(PortalServer, Health.layerServer("portal")).pipe(
-    Layer.provide([
-      Database.layerUrl({ applicationName: "kalshi-ingestor portal", multiplex: true }),
-      ExchangeTime.layer,
-      Health.Health.layer
-    ]),
+  Layer.mergeAll(PortalServer, Health.layerServer("portal"), ServiceInstances.layer("portal")).pipe(
+    Layer.provide([database, ExchangeTime.layer, Health.Health.layer]),
     Layer.provide(Setting.layerChecked(Roles.portal))
   )
 )

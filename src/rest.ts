@@ -34,6 +34,7 @@ import { MarketKeys } from "./store/MarketKeys.ts"
 import { Migrations } from "./store/Migrations.ts"
 import { Partitions } from "./store/Partitions.ts"
 import { SchemaCheck } from "./store/SchemaCheck.ts"
+import * as ServiceInstances from "./store/ServiceInstances.ts"
 import { Trades } from "./store/Trades.ts"
 import { TradeWindows } from "./store/TradeWindows.ts"
 
@@ -65,7 +66,7 @@ const Store = Layer.mergeAll(
 
 runRoleProgram(
   "rest",
-  Layer.mergeAll(Loops, Health.layerServer("rest")).pipe(
+  Layer.mergeAll(Loops, Health.layerServer("rest"), ServiceInstances.layer("rest")).pipe(
     Layer.provide([Venue.layerRest, Store, ExchangeTime.layer, Health.Health.layer]),
     Layer.provide(Database.layerUrl({ applicationName: "kalshi-ingestor rest" })),
     Layer.provide(Setting.layerChecked(Roles.rest))

@@ -18,6 +18,7 @@ import * as Setting from "./runtime/Setting.ts"
 import { Database } from "./store/Database.ts"
 import { Migrations } from "./store/Migrations.ts"
 import { SchemaCheck } from "./store/SchemaCheck.ts"
+import * as ServiceInstances from "./store/ServiceInstances.ts"
 import { ShardLeases } from "./store/ShardLeases.ts"
 
 const Store = CaptureStore.layerWithTables.pipe(Layer.provideMerge(SchemaCheck.pipe(Layer.provide(Migrations.layer))))
@@ -32,7 +33,7 @@ const Capture = LiveCapture.pipe(
 
 runRoleProgram(
   "ws",
-  Layer.mergeAll(Capture, OrphanJournals, MarketClock, Health.layerServer("ws")).pipe(
+  Layer.mergeAll(Capture, OrphanJournals, MarketClock, Health.layerServer("ws"), ServiceInstances.layer("ws")).pipe(
     Layer.provide([Venue.layerSocketAccess, Store, ExchangeTime.layer, Health.Health.layer]),
     Layer.provide(Database.layerUrl({ applicationName: "kalshi-ingestor ws" })),
     Layer.provide(Setting.layerChecked(Roles.ws))

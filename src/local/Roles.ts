@@ -34,5 +34,8 @@ export const rest: Group = {
 }
 export const ws: Group = { ...common, ...kalshi, ...IngestConfig.capture }
 export const migrator: Group = IngestConfig.importer
-export const portal: Group = { ...common, ...portalSettings }
+
+const { apiKeyId: _, privateKeyPath: __, socketUrl: ___, ...publicRoutes } = kalshi
+/** The portal has no key: it reads what the exchange shows everybody. */
+export const portal: Group = { ...common, ...publicRoutes, ...portalSettings }
 export const predictor: Group = { ...common, ...PredictionConfig.all }

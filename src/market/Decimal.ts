@@ -7,14 +7,16 @@ export type Decimal = typeof Decimal.Type
 const scale = 12
 const pattern = /^(-?)(\d{1,20})(?:\.(\d{1,12}))?$/
 
-const toScaled = (text: Decimal): bigint => {
+/** In units of 10⁻¹², exact. */
+export const toScaled = (text: Decimal): bigint => {
   const match = pattern.exec(text)
   if (match === null) throw new RangeError("not a decimal")
   const magnitude = BigInt(match[2]! + (match[3] ?? "").padEnd(scale, "0"))
   return match[1] === "-" ? -magnitude : magnitude
 }
 
-const fromScaled = (value: bigint): Decimal => {
+/** From units of 10⁻¹², with at least four decimals. */
+export const fromScaled = (value: bigint): Decimal => {
   const digits = (value < 0n ? -value : value).toString().padStart(scale + 1, "0")
   const fraction = digits.slice(-scale).replace(/0+$/, "").padEnd(4, "0")
   return `${value < 0n ? "-" : ""}${digits.slice(0, -scale)}.${fraction}` as Decimal
@@ -33,3 +35,6 @@ export const add = (self: Decimal, that: Decimal): Decimal => fromScaled(toScale
 
 /** Exact midpoint with at least four decimals. */
 export const midpoint = (self: Decimal, that: Decimal): Decimal => fromScaled((toScaled(self) + toScaled(that)) / 2n)
+
+/** Exact difference with at least four decimals. */
+export const subtract = (self: Decimal, that: Decimal): Decimal => fromScaled(toScaled(self) - toScaled(that))

@@ -4,7 +4,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Setting from "../runtime/Setting.ts"
 import { SettingError } from "../runtime/SettingError.ts"
-import { maxPageSize } from "./PortalApi.ts"
+import { maxPageSize } from "./ApiFields.ts"
 
 export const settings = {
   host: Setting.textOr("WEB_PORTAL_HOST", "address the portal listens on; 127.0.0.1 for this machine only", "0.0.0.0"),
@@ -40,7 +40,64 @@ export const settings = {
     "Lax"
   ),
   cookieDomain: Setting.text("WEB_PORTAL_COOKIE_DOMAIN", "domain of the cookie, unset for this host alone"),
-  cookiePath: Setting.textOr("WEB_PORTAL_COOKIE_PATH", "path of the cookie", "/")
+  cookiePath: Setting.textOr("WEB_PORTAL_COOKIE_PATH", "path of the cookie", "/"),
+  ratePerSecond: Setting.int(
+    "WEB_PORTAL_RATE_PER_SEC",
+    "requests a second that one session or token may make on average, four times as many at once; 0: no limit",
+    30,
+    { min: 0, max: 100_000 }
+  ),
+  snapshotAllowClosed: Setting.boolean(
+    "WEB_PORTAL_SNAPSHOT_ALLOW_CLOSED",
+    "let people read quotes of closed markets from the exchange too",
+    false
+  ),
+  snapshotPreferTicksSeconds: Setting.number(
+    "WEB_PORTAL_SNAPSHOT_PREFER_TICKS_SEC",
+    "a market with a quote newer than this is not read from the exchange",
+    60,
+    { min: 0, max: 86_400 }
+  ),
+  backfillMode: Setting.oneOf(
+    "WEB_PORTAL_BACKFILL_MODE",
+    "queue: people may enter a job that backfills a market; disabled: they may not",
+    ["disabled", "queue"],
+    "disabled"
+  ),
+  eventUrl: Setting.textOr(
+    "WEB_PORTAL_KALSHI_EVENT_URL_TEMPLATE",
+    "address of an event at the exchange; {series_ticker} and {event_ticker} are put in, in lower case",
+    "https://kalshi.com/markets/{series_ticker}"
+  ),
+  opportunityMinGap: Setting.number(
+    "WEB_PORTAL_OPPORTUNITY_MIN_GAP",
+    "smallest difference between model and market that is an opportunity",
+    0.1,
+    { min: 0, max: 1 }
+  ),
+  opportunityMinConfidence: Setting.number(
+    "WEB_PORTAL_OPPORTUNITY_MIN_CONF",
+    "least confidence of a forecast that counts there",
+    0.55,
+    { min: 0, max: 1 }
+  ),
+  opportunityMaxAgeMinutes: Setting.number(
+    "WEB_PORTAL_OPPORTUNITY_MAX_AGE_MINUTES",
+    "oldest forecast that counts there",
+    360,
+    { min: 0, max: 100_000 }
+  ),
+  opportunityMaxTickAgeMinutes: Setting.number(
+    "WEB_PORTAL_OPPORTUNITY_MAX_TICK_AGE_MINUTES",
+    "oldest quote that counts there",
+    60,
+    { min: 0, max: 100_000 }
+  ),
+  poolMax: Setting.intOption("WEB_DB_POOL_MAX", "most database connections of a portal; PG_POOL when unset", 8, {
+    min: 1,
+    max: 500
+  }),
+  poolMin: Setting.int("WEB_DB_POOL_MIN", "database connections that a portal keeps open", 2, { min: 0, max: 500 })
 }
 
 const cookieName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}$/
@@ -59,6 +116,12 @@ const read = Effect.gen(function* () {
     return yield* wrong("WEB_PORTAL_COOKIE_DOMAIN", "is no domain", "set it like WEB_PORTAL_COOKIE_DOMAIN=example.org")
   if (!cookiePath.test(values.cookiePath))
     return yield* wrong("WEB_PORTAL_COOKIE_PATH", "is no path", "set it like WEB_PORTAL_COOKIE_PATH=/")
+  if (!/^https?:\/\/[^\s"'<>]+$/.test(values.eventUrl))
+    return yield* wrong(
+      "WEB_PORTAL_KALSHI_EVENT_URL_TEMPLATE",
+      "is no http address",
+      "set it like https://example.org/{event_ticker}"
+    )
   if (values.cookieSameSite === "None" && !values.cookieSecure)
     return yield* wrong(
       "WEB_PORTAL_COOKIE_SAMESITE",

@@ -9,8 +9,10 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import * as Tick from "../market/Tick.ts"
 import type { Timestamp } from "../market/Timestamp.ts"
+import { searchQuery } from "../store/SearchWords.ts"
 import { transaction } from "../store/Transaction.ts"
-import { BadCursor, type MarketPage, type MarketQuote, type MarketRow } from "./PortalApi.ts"
+import { BadCursor } from "./ApiErrors.ts"
+import type { MarketPage, MarketQuote, MarketRow } from "./MarketListsApi.ts"
 
 export interface PageRequest {
   readonly after?: string | undefined
@@ -19,13 +21,8 @@ export interface PageRequest {
   readonly strikePeriod?: string | undefined
 }
 
-export interface Counts {
-  readonly events: number
-  readonly markets: number
+export interface Ages {
   readonly active: number
-  readonly closed: number
-  readonly settled: number
-  readonly exact: boolean
   readonly newestTickAt: Timestamp | null
   readonly openGaps: number
 }
@@ -49,22 +46,14 @@ const readCursor = (text: string) =>
 
 const writeCursor = (row: MarketRow) => Base64Url.encode(JSON.stringify([row.closeTime, row.ticker]))
 
-/** Beginnings of words, all of which must occur; null when the text has no word. */
-const searchQuery = (text: string | undefined) => {
-  const words = (text ?? "").toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? []
-  return words.length === 0
-    ? null
-    : words
-        .slice(0, 12)
-        .map((word) => `${word}:*`)
-        .join(" & ")
-}
-
-/** More rows than this are not counted one by one. */
-const exactUpTo = 50_000
-
 /** Fewer matches than this are read through the words' index; more are so common that walking the table in its order finds a page soon. */
 const rareUpTo = 2_000
+
+/** A quote and the event that it belongs to. */
+export interface EventQuote {
+  readonly eventTicker: string | null
+  readonly quote: MarketQuote
+}
 
 type Stored<Row> = Omit<Row, "impliedMid">
 
@@ -86,11 +75,12 @@ export class PortalQueries extends Context.Service<
     readonly activeMarkets: (page: PageRequest) => Effect.Effect<MarketPage, BadCursor | SqlError>
     /** Markets past their close, latest first. */
     readonly closedMarkets: (page: PageRequest) => Effect.Effect<MarketPage, BadCursor | SqlError>
-    /** Quotes of active markets with a tick received at or after `sinceMillis`, and when the newest was received. */
-    readonly quotesSince: (
-      sinceMillis: number
-    ) => Effect.Effect<{ readonly quotes: ReadonlyArray<MarketQuote>; readonly newestMillis: number }, SqlError>
-    readonly counts: Effect.Effect<Counts, SqlError>
+    /** Quotes of the active markets of these events, and of these markets. */
+    readonly quotesOf: (
+      eventTickers: ReadonlyArray<string>,
+      tickers: ReadonlyArray<string>
+    ) => Effect.Effect<ReadonlyArray<EventQuote>, SqlError>
+    readonly ages: Effect.Effect<Ages, SqlError>
   }
 >()("kalshi-ingestor/portal/PortalQueries") {
   static readonly layerNoDeps = Layer.effect(
@@ -176,67 +166,35 @@ export class PortalQueries extends Context.Service<
         return toPage(rows, page.limit)
       })
 
-      const quotesSince = Effect.fn("PortalQueries.quotesSince")(function* (sinceMillis: number) {
-        const rows = yield* sql<Stored<MarketQuote> & { readonly receivedMillis: number }>`
-          select a.ticker, a.status, t.yes_bid_dollars::text as "yesBid", t.yes_ask_dollars::text as "yesAsk",
-            t.price_dollars::text as "lastPrice", t.volume::text as volume, t.open_interest::text as "openInterest",
-            rfc3339(t.ts) as "lastTickAt",
-            (extract(epoch from t.received_at) * 1000)::float8 as "receivedMillis"
+      const texts = (values: ReadonlyArray<string>) =>
+        PgTypes.array([...values], PgTypes.OID.text).pipe(Result.getOrThrow)
+
+      const quotesOf = Effect.fn("PortalQueries.quotesOf")(function* (
+        eventTickers: ReadonlyArray<string>,
+        tickers: ReadonlyArray<string>
+      ) {
+        const rows = yield* sql<Stored<MarketQuote> & { readonly eventTicker: string | null }>`
+          select a.ticker, a.event_ticker as "eventTicker", a.status, t.yes_bid_dollars::text as "yesBid",
+            t.yes_ask_dollars::text as "yesAsk", t.price_dollars::text as "lastPrice", t.volume::text as volume,
+            t.open_interest::text as "openInterest", rfc3339(t.ts) as "lastTickAt"
           from active_markets a
           join market_keys k on k.ticker = a.ticker
           join ticks_latest t on t.market_id = k.market_id
-          where t.received_at >= to_timestamp(${sinceMillis}::float8 / 1000)`
-        return {
-          quotes: rows.map(({ receivedMillis: _, ...quote }) => withMid(quote)),
-          newestMillis: rows.reduce((newest, { receivedMillis }) => Math.max(newest, receivedMillis), sinceMillis)
-        }
+          where a.event_ticker = any(${texts(eventTickers)}) or a.ticker = any(${texts(tickers)})`
+        return rows.map(({ eventTicker, ...quote }) => ({ eventTicker, quote: withMid(quote) }))
       })
 
-      const counts = sql<{
-        readonly events: number
-        readonly estimatedEvents: number
-        readonly markets: number
-        readonly estimatedMarkets: number
-        readonly active: number
-        readonly closed: number
-        readonly estimatedClosed: number
-        readonly settled: number
-        readonly estimatedSettled: number
-        readonly newestTickAt: Timestamp | null
-        readonly openGaps: number
-      }>`
+      const ages = sql<Ages>`
         select
-          (select count(*) from (select from events limit ${exactUpTo + 1}) as x)::int as events,
-          estimated_rows('events')::float8 as "estimatedEvents",
-          (select count(*) from (select from markets limit ${exactUpTo + 1}) as x)::int as markets,
-          estimated_rows('markets')::float8 as "estimatedMarkets",
           (select count(*) from active_markets)::int as active,
-          (select count(*) from (select from markets where market_is_closed(status) limit ${exactUpTo + 1}) as x)::int as closed,
-          estimated_rows('markets_closed')::float8 as "estimatedClosed",
-          (select count(*) from (
-            select from markets where status in ('finalized', 'settled') limit ${exactUpTo + 1}) as x)::int as settled,
-          estimated_rows('markets_settled')::float8 as "estimatedSettled",
           (select rfc3339(max(t.received_at)) from active_markets a
             join market_keys k on k.ticker = a.ticker join ticks_latest t on t.market_id = k.market_id) as "newestTickAt",
           (select count(*) from capture_gaps where to_ts is null)::int as "openGaps"`.pipe(
-        Effect.map(([found]): Counts => {
-          const known = (counted: number, estimated: number) =>
-            counted > exactUpTo ? Math.max(counted, estimated) : counted
-          return {
-            events: known(found!.events, found!.estimatedEvents),
-            markets: known(found!.markets, found!.estimatedMarkets),
-            active: found!.active,
-            closed: known(found!.closed, found!.estimatedClosed),
-            settled: known(found!.settled, found!.estimatedSettled),
-            exact: found!.markets <= exactUpTo && found!.events <= exactUpTo,
-            newestTickAt: found!.newestTickAt,
-            openGaps: found!.openGaps
-          }
-        }),
-        Effect.withSpan("PortalQueries.counts")
+        Effect.map((rows) => rows[0]!),
+        Effect.withSpan("PortalQueries.ages")
       )
 
-      return PortalQueries.of({ activeMarkets, closedMarkets, quotesSince, counts })
+      return PortalQueries.of({ activeMarkets, closedMarkets, quotesOf, ages })
     })
   )
 }

@@ -10,16 +10,41 @@ import * as HttpApiScalar from "effect/http-api/HttpApiScalar"
 import * as Layer from "effect/Layer"
 import * as SqlClient from "effect/sql/SqlClient"
 import { SettingError } from "../runtime/SettingError.ts"
+import { CoverageReads } from "../store/CoverageReads.ts"
+import { EventCards } from "../store/EventCards.ts"
+import { EventReads } from "../store/EventReads.ts"
+import { HealthReads } from "../store/HealthReads.ts"
+import { MarketDownloads } from "../store/MarketDownloads.ts"
+import { MarketReads } from "../store/MarketReads.ts"
+import { OpportunityReads } from "../store/OpportunityReads.ts"
+import { PortalAccess } from "../store/PortalAccess.ts"
+import { QueueReads } from "../store/QueueReads.ts"
+import { ApiTokens } from "./ApiTokens.ts"
+import { CardUpkeep } from "./CardUpkeep.ts"
+import { DownloadSlots } from "./DownloadSlots.ts"
+import { Opportunities } from "./Opportunities.ts"
 import { PortalApi } from "./PortalApi.ts"
 import { PortalConfig } from "./PortalConfig.ts"
 import { PortalHandlers } from "./PortalHandlers.ts"
 import { PortalLive } from "./PortalLive.ts"
 import { PortalQueries } from "./PortalQueries.ts"
 import { RequestGuard } from "./RequestGuard.ts"
+import { RequestRate } from "./RequestRate.ts"
 import { Sessions } from "./Sessions.ts"
+import { Snapshots } from "./Snapshots.ts"
 import { WebAssets } from "./WebAssets.ts"
 
-const pages = ["/", "/login"] as const
+const pages = [
+  "/",
+  "/login",
+  "/event/*",
+  "/market/*",
+  "/opportunities",
+  "/health",
+  "/coverage",
+  "/queue",
+  "/access"
+] as const
 
 const Pages = HttpRouter.use(
   Effect.fnUntraced(function* (router) {
@@ -90,8 +115,31 @@ export const PortalRoutes = Layer.mergeAll(
   Pages,
   Health,
   RequestGuard,
+  CardUpkeep,
   Compression
-).pipe(Layer.provide([PortalLive.layerNoDeps, Sessions.layer]), Layer.provide(PortalQueries.layerNoDeps))
+).pipe(
+  Layer.provide([
+    PortalLive.layerNoDeps,
+    Sessions.layer,
+    ApiTokens.layer,
+    RequestRate.layer,
+    DownloadSlots.layer,
+    Opportunities.layer,
+    Snapshots.layer
+  ]),
+  Layer.provide([
+    PortalQueries.layerNoDeps,
+    PortalAccess.layer,
+    EventCards.layer,
+    EventReads.layer,
+    MarketReads.layer,
+    MarketDownloads.layer,
+    HealthReads.layer,
+    CoverageReads.layer,
+    OpportunityReads.layer,
+    QueueReads.layer
+  ])
+)
 
 const Listener = Layer.unwrap(
   Effect.gen(function* () {

@@ -5,9 +5,10 @@ import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Option from "effect/Option"
+import type { ApiTokens } from "./ApiTokens.ts"
 import { PortalConfig } from "./PortalConfig.ts"
 import type { Sessions } from "./Sessions.ts"
-import { isSameOrigin, sessionOf } from "./Visitor.ts"
+import { isSameOrigin, visitorOf } from "./Visitor.ts"
 
 const readOnly = new Set(["GET", "HEAD", "OPTIONS"])
 
@@ -61,7 +62,7 @@ const withScriptHashes = (response: HttpServerResponse.HttpServerResponse) => {
 export const RequestGuard = HttpRouter.middleware(
   Effect.gen(function* () {
     const config = yield* PortalConfig
-    const context = yield* Effect.context<Sessions | PortalConfig>()
+    const context = yield* Effect.context<Sessions | ApiTokens | PortalConfig>()
     let docs: HttpServerResponse.HttpServerResponse | undefined
     return (handler) =>
       Effect.gen(function* () {
@@ -71,8 +72,11 @@ export const RequestGuard = HttpRouter.middleware(
           return HttpServerResponse.text("refused: another site sent this request\n", { status: 403 })
         const [path] = request.url.split("?")
         if (path !== "/docs" && path !== "/openapi.json") return yield* handler
-        const session = yield* Effect.provideContext(sessionOf(request), context)
-        if (Option.isNone(session))
+        const visitor = yield* visitorOf(request, true).pipe(
+          Effect.provideContext(context),
+          Effect.orElseSucceed(() => Option.none())
+        )
+        if (Option.isNone(visitor))
           return path === "/docs"
             ? HttpServerResponse.redirect("/login?next=/docs", { status: 303 })
             : HttpServerResponse.text("sign in first\n", { status: 401 })

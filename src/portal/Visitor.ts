@@ -1,8 +1,10 @@
 import * as Effect from "effect/Effect"
 import type * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Option from "effect/Option"
+import type { Visitor } from "./ApiErrors.ts"
+import { ApiTokens } from "./ApiTokens.ts"
 import { PortalConfig } from "./PortalConfig.ts"
-import { Sessions } from "./Sessions.ts"
+import { Sessions, type ValidSession } from "./Sessions.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
 
@@ -32,11 +34,23 @@ export const isSameOrigin = (request: Request, proxies: number): boolean => {
   )
 }
 
-/** When the session of a request ends; none when it carries no valid one. */
+/** The session of a request; none when it carries no valid one. */
 export const sessionOf = Effect.fnUntraced(function* (request: Request) {
   const { cookieName } = yield* PortalConfig
   const token = request.cookies[cookieName]
-  if (token === undefined) return Option.none<number>()
+  if (token === undefined) return Option.none<ValidSession>()
   const sessions = yield* Sessions
   return yield* sessions.verify(token)
+})
+
+/** Who sends a request: a session, or, where tokens are allowed, a token. */
+export const visitorOf = Effect.fnUntraced(function* (request: Request, tokensAllowed: boolean) {
+  const bearer = /^bearer +(\S+)$/i.exec(request.headers["authorization"] ?? "")?.[1]
+  if (bearer !== undefined && tokensAllowed) {
+    const tokens = yield* ApiTokens
+    const id = yield* tokens.verify(bearer)
+    return id === undefined ? Option.none<Visitor>() : Option.some<Visitor>({ kind: "token", id: `token ${id}` })
+  }
+  const session = yield* sessionOf(request)
+  return Option.map(session, ({ nonce }): Visitor => ({ kind: "session", id: `session ${nonce}` }))
 })

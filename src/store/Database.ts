@@ -31,6 +31,8 @@ export interface DatabaseOptions {
   readonly applicationName: string
   /** Share connections among small statements (faster reads; such statements cannot be interrupted). Default false. */
   readonly multiplex?: boolean | undefined
+  /** Kept open while idle. Default 0. */
+  readonly minConnections?: number | undefined
 }
 
 export interface ConnectOptions extends DatabaseOptions {
@@ -61,11 +63,11 @@ export class Database extends Context.Service<
     Layer.effectContext(connect(options)).pipe(Layer.provide(Reactivity.layer))
 
   /** The server at DATABASE_URL; it must be set. */
-  static readonly layerUrl = (options: DatabaseOptions) =>
+  static readonly layerUrl = (options: DatabaseOptions & { readonly maxConnections?: number | undefined }) =>
     Layer.unwrap(
       Effect.gen(function* () {
         const { url, pool } = yield* Setting.read({ url: urlRequired, pool: databaseSettings.pool })
-        return Database.layerFrom({ ...options, url, maxConnections: pool })
+        return Database.layerFrom({ ...options, url, maxConnections: options.maxConnections ?? pool })
       })
     )
 
@@ -104,6 +106,7 @@ export const connect = Effect.fnUntraced(function* (options: ConnectOptions) {
     url: options.url,
     applicationName: options.applicationName,
     maxConnections: options.maxConnections,
+    minConnections: Math.min(options.minConnections ?? 0, options.maxConnections),
     multiplex: options.multiplex ?? false,
     connectTimeout: "2 seconds",
     startupParameters: { ...options.startupParameters, timezone: "UTC" }

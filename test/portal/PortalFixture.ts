@@ -33,6 +33,7 @@ interface Asked {
 export class Portal extends Context.Service<
   Portal,
   {
+    readonly origin: string
     readonly ask: (path: string, asked?: Asked) => Effect.Effect<Answer>
     /** Signs in and succeeds with the `Cookie` header of the session. */
     readonly signIn: Effect.Effect<{ readonly cookie: string }>
@@ -98,25 +99,27 @@ export class Portal extends Context.Service<
           return Effect.sync(() => sent.destroy())
         })
 
-      return Portal.of({ ask, signIn, readUntil })
+      return Portal.of({ origin: `http://127.0.0.1:${port}`, ask, signIn, readUntil })
     })
   )
 
-  static readonly layerWith = (environment: Readonly<Record<string, string>>) => {
-    const config = PortalConfig.layer.pipe(
-      Layer.provide(
-        ConfigProvider.layer(
-          ConfigProvider.fromUnknown({
-            WEB_PORTAL_PASSWORD: password,
-            WEB_PORTAL_SECRET_KEY: secretKey,
-            ...environment
-          })
-        )
-      )
+  /** `pages`: where the built pages are; a stand-in by default. */
+  static readonly layerWith = (
+    environment: Readonly<Record<string, string>>,
+    pages = new URL("./pages/", import.meta.url)
+  ) => {
+    const settings = ConfigProvider.layer(
+      ConfigProvider.fromUnknown({
+        WEB_PORTAL_PASSWORD: password,
+        WEB_PORTAL_SECRET_KEY: secretKey,
+        WEB_PORTAL_RATE_PER_SEC: "0",
+        ...environment
+      })
     )
     const served = HttpRouter.serve(PortalRoutes, { disableLogger: true, disableListenLog: true }).pipe(
-      Layer.provide(WebAssets.layerFrom(new URL("./pages/", import.meta.url))),
-      Layer.provide([config, ExchangeTime.layerReal, Loops.layer])
+      Layer.provide(WebAssets.layerFrom(pages)),
+      Layer.provide([PortalConfig.layer, ExchangeTime.layerReal, Loops.layer]),
+      Layer.provide(settings)
     )
     return Portal.layerNoDeps.pipe(
       Layer.provideMerge(served),
@@ -159,4 +162,16 @@ export const storeTick = Effect.fnUntraced(function* (
     on conflict (market_id) do update set ts = excluded.ts, received_at = excluded.received_at,
       yes_bid_dollars = excluded.yes_bid_dollars, yes_ask_dollars = excluded.yes_ask_dollars,
       price_dollars = excluded.price_dollars, volume = excluded.volume`
+})
+
+/** What the upkeep loop would have done a moment later. */
+export const cardsAreUpToDate = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  let notes = 1
+  while (notes > 0) {
+    const rows = yield* sql<{ notes: number }>`select refresh_event_cards(1000) as notes`
+    const left = yield* sql<{ n: number }>`select count(*)::int as n from event_cards_stale`
+    notes = Math.max(rows[0]!.notes, left[0]!.n)
+  }
+  yield* sql`select refresh_event_quotes(array(select event_ticker from event_cards))`
 })

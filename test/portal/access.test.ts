@@ -1,13 +1,16 @@
 import { scryptSync } from "node:crypto"
-import { assert, describe, it, layer } from "@effect/vitest"
+import { assert, layer } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as SqlClient from "effect/sql/SqlClient"
 import * as TestClock from "effect/testing/TestClock"
 import { LoginThrottle } from "../../src/portal/LoginThrottle.ts"
 import { PortalConfig } from "../../src/portal/PortalConfig.ts"
 import { Sessions } from "../../src/portal/Sessions.ts"
+import { PortalAccess } from "../../src/store/PortalAccess.ts"
+import { TestDatabase } from "../support/Database.ts"
 import { Portal, password, secretKey } from "./PortalFixture.ts"
 
 const configured = (environment: Readonly<Record<string, string>>) =>
@@ -15,10 +18,13 @@ const configured = (environment: Readonly<Record<string, string>>) =>
 
 const sessions = (environment: Readonly<Record<string, string>> = {}) =>
   Layer.fresh(Sessions.layer).pipe(
-    Layer.provide(configured({ WEB_PORTAL_PASSWORD: password, WEB_PORTAL_SECRET_KEY: secretKey, ...environment }))
+    Layer.provide(configured({ WEB_PORTAL_PASSWORD: password, WEB_PORTAL_SECRET_KEY: secretKey, ...environment })),
+    Layer.provide(Layer.fresh(PortalAccess.layer))
   )
 
-describe("sessions", () => {
+const database = Layer.suspend(() => TestDatabase.layer)
+
+layer(database, { timeout: "30 seconds" })("sessions", (it) => {
   it.effect("end after twelve hours", () =>
     Effect.gen(function* () {
       const { signIn, verify } = yield* Sessions
@@ -51,6 +57,26 @@ describe("sessions", () => {
     }).pipe(Effect.provide(sessions()))
   )
 
+  it.effect("that end on one portal end on the others of the database, within two seconds", () =>
+    Effect.gen(function* () {
+      const [one, other] = [
+        yield* Sessions.pipe(Effect.provide(sessions())),
+        yield* Sessions.pipe(Effect.provide(sessions()))
+      ]
+      const [leaving, staying] = [yield* one.signIn(password, "b"), yield* one.signIn(password, "b")]
+      const known = yield* other.verify(leaving.token)
+      assert.isTrue(Option.isSome(known))
+      yield* one.end(Option.getOrThrow(known))
+      yield* TestClock.adjust("3 seconds")
+      assert.isTrue(Option.isNone(yield* other.verify(leaving.token)))
+      assert.isTrue(Option.isSome(yield* other.verify(staying.token)))
+      yield* one.endAll
+      yield* TestClock.adjust("3 seconds")
+      assert.isTrue(Option.isNone(yield* other.verify(staying.token)))
+      assert.isTrue(Option.isSome(yield* other.verify((yield* other.signIn(password, "b")).token)))
+    })
+  )
+
   it.effect("start with a scrypt-hashed password too", () => {
     const salt = Buffer.from("0123456789abcdef")
     const hash = scryptSync(password, salt, 32, { N: 1024, r: 8, p: 1 })
@@ -64,25 +90,43 @@ describe("sessions", () => {
   })
 })
 
-describe("the throttle", () => {
+const retryAfter = (attempt: ReturnType<LoginThrottle["Service"]["attempt"]>) =>
+  Effect.map(Effect.flip(attempt), (error) => (error._tag === "TooManyAttempts" ? error.retryAfterSeconds : undefined))
+
+layer(database, { timeout: "30 seconds" })("the throttle", (it) => {
   it.effect("slows an address that guesses, leaves others alone and forgets after success", () =>
     Effect.gen(function* () {
       const { attempt, succeeded } = yield* LoginThrottle
       for (let i = 0; i < 5; i++) yield* attempt("guesser")
-      assert.strictEqual((yield* Effect.flip(attempt("guesser"))).retryAfterSeconds, 1)
+      assert.strictEqual(yield* retryAfter(attempt("guesser")), 1)
       yield* attempt("somebody else")
       yield* TestClock.adjust("1 second")
       yield* attempt("guesser")
-      assert.strictEqual((yield* Effect.flip(attempt("guesser"))).retryAfterSeconds, 2)
+      assert.strictEqual(yield* retryAfter(attempt("guesser")), 2)
       yield* TestClock.adjust("2 seconds")
       yield* attempt("guesser")
       yield* succeeded("guesser")
       for (let i = 0; i < 5; i++) yield* attempt("guesser")
-    }).pipe(Effect.provide(LoginThrottle.layer))
+    }).pipe(Effect.provide(LoginThrottle.layer.pipe(Layer.provide(PortalAccess.layer))))
   )
 })
 
-describe("settings", () => {
+layer(database, { timeout: "30 seconds" })("several portals", (it) => {
+  it.effect("count the guesses of an address together", () =>
+    Effect.gen(function* () {
+      const portal = Layer.fresh(LoginThrottle.layer).pipe(Layer.provide(Layer.fresh(PortalAccess.layer)))
+      const [one, other] = [
+        yield* LoginThrottle.pipe(Effect.provide(portal)),
+        yield* LoginThrottle.pipe(Effect.provide(portal))
+      ]
+      for (let i = 0; i < 5; i++) yield* (i % 2 === 0 ? one : other).attempt("guesser")
+      assert.strictEqual(yield* retryAfter(one.attempt("guesser")), 1)
+      assert.strictEqual(yield* retryAfter(other.attempt("guesser")), 1)
+    })
+  )
+})
+
+layer(database, { timeout: "30 seconds" })("settings", (it) => {
   const good = { WEB_PORTAL_PASSWORD: "p", WEB_PORTAL_SECRET_KEY: secretKey }
   const cases: ReadonlyArray<readonly [string, Readonly<Record<string, string>>]> = [
     ["WEB_PORTAL_PASSWORD", { ...good, WEB_PORTAL_PASSWORD: "" }],
@@ -94,18 +138,20 @@ describe("settings", () => {
     ["WEB_PORTAL_COOKIE_NAME", { ...good, WEB_PORTAL_COOKIE_NAME: "a b" }],
     ["WEB_PORTAL_COOKIE_SAMESITE", { ...good, WEB_PORTAL_COOKIE_SAMESITE: "None" }],
     ["WEB_PORTAL_COOKIE_DOMAIN", { ...good, WEB_PORTAL_COOKIE_DOMAIN: "a;b" }],
-    ["WEB_PORTAL_COOKIE_PATH", { ...good, WEB_PORTAL_COOKIE_PATH: "portal" }]
+    ["WEB_PORTAL_COOKIE_PATH", { ...good, WEB_PORTAL_COOKIE_PATH: "portal" }],
+    ["WEB_PORTAL_BACKFILL_MODE", { ...good, WEB_PORTAL_BACKFILL_MODE: "maybe" }],
+    ["WEB_PORTAL_KALSHI_EVENT_URL_TEMPLATE", { ...good, WEB_PORTAL_KALSHI_EVENT_URL_TEMPLATE: "javascript:alert(1)" }]
   ]
-  it.effect.each(cases)("%s is refused in one line without the secret", ([setting, environment]) =>
-    Effect.gen(function* () {
-      const error = yield* Effect.flip(
-        Layer.build(Sessions.layer.pipe(Layer.provide(configured(environment)))).pipe(Effect.scoped)
-      )
-      assert.strictEqual(error.setting, setting)
-      assert.notInclude(error.message, "\n")
-      assert.notInclude(error.message, "fifteen-letters")
-    })
-  )
+  for (const [setting, environment] of cases)
+    it.effect(`${setting} is refused in one line without the secret: ${JSON.stringify(environment)}`, () =>
+      Effect.gen(function* () {
+        const error = yield* Effect.flip(Layer.build(sessions(environment)).pipe(Effect.scoped))
+        assert.isTrue(error._tag === "SettingError")
+        assert.strictEqual(error.setting, setting)
+        assert.notInclude(error.message, "\n")
+        assert.notInclude(error.message, "fifteen-letters")
+      })
+    )
 })
 
 layer(Portal.layerWith({ WEB_PORTAL_COOKIE_NAME: "kp", WEB_PORTAL_TRUST_PROXY: "1" }), {
@@ -145,6 +191,56 @@ layer(Portal.layerWith({ WEB_PORTAL_COOKIE_NAME: "kp", WEB_PORTAL_TRUST_PROXY: "
       const logout = yield* ask("/api/session", { method: "DELETE", headers })
       assert.strictEqual(logout.status, 204)
       assert.match(String(logout.headers["set-cookie"]), /^kp=; Max-Age=0;/)
+      assert.strictEqual(
+        (yield* ask("/api/overview", { headers })).status,
+        401,
+        "a copy of the cookie is worth nothing"
+      )
+    })
+  )
+
+  it.effect("closes for every session at once", () =>
+    Effect.gen(function* () {
+      const { ask, signIn } = yield* Portal
+      const [mine, other] = [yield* signIn, yield* signIn]
+      assert.strictEqual((yield* ask("/api/overview", { headers: other })).status, 200)
+      assert.strictEqual((yield* ask("/api/sessions", { method: "DELETE", headers: mine })).status, 204)
+      for (const headers of [mine, other]) assert.strictEqual((yield* ask("/api/overview", { headers })).status, 401)
+      assert.strictEqual((yield* ask("/api/overview", { headers: yield* signIn })).status, 200)
+    })
+  )
+
+  it.effect("opens for reading with a token, which is shown once and can be taken back", () =>
+    Effect.gen(function* () {
+      const { ask, signIn } = yield* Portal
+      const sql = yield* SqlClient.SqlClient
+      const cookie = yield* signIn
+      const made = yield* ask("/api/tokens", { method: "POST", headers: cookie, json: { name: "notebook", days: 30 } })
+      assert.strictEqual(made.status, 200)
+      const { id, token } = JSON.parse(made.body)
+      assert.match(token, /^kpt_[\w-]{43}$/)
+      const bearer = { authorization: `Bearer ${token}` }
+      for (const path of ["/api/overview", "/api/events", "/openapi.json"])
+        assert.strictEqual((yield* ask(path, { headers: bearer })).status, 200, path)
+      for (const [method, path] of [
+        ["GET", "/api/tokens"],
+        ["POST", "/api/tokens"],
+        ["DELETE", "/api/sessions"],
+        ["POST", "/api/markets/X/snapshot"],
+        ["POST", "/api/markets/X/backfill"]
+      ] as const)
+        assert.strictEqual(
+          (yield* ask(path, { method, headers: bearer, ...(method === "POST" ? { json: { name: "x" } } : {}) })).status,
+          401,
+          path
+        )
+      assert.notInclude((yield* ask("/api/tokens", { headers: cookie })).body, token)
+      const stored = yield* sql<{ text: string }>`select t::text as text from api_tokens t`
+      assert.isFalse(stored.some(({ text }) => text.includes(token) || text.includes(token.slice(4))))
+      assert.strictEqual((yield* ask("/api/overview", { headers: { authorization: `Bearer ${token}x` } })).status, 401)
+      assert.strictEqual((yield* ask(`/api/tokens/${id}`, { method: "DELETE", headers: cookie })).status, 204)
+      assert.strictEqual((yield* ask(`/api/tokens/${id}`, { method: "DELETE", headers: cookie })).status, 404)
+      assert.strictEqual((yield* ask("/api/overview", { headers: bearer })).status, 401)
     })
   )
 
@@ -223,3 +319,21 @@ layer(Portal.layerWith({ WEB_PORTAL_COOKIE_NAME: "kp", WEB_PORTAL_TRUST_PROXY: "
     })
   )
 })
+
+layer(Portal.layerWith({ WEB_PORTAL_RATE_PER_SEC: "2" }), { timeout: "30 seconds", excludeTestServices: true })(
+  "the pace",
+  (it) => {
+    it.effect("of one visitor is limited, not that of another", () =>
+      Effect.gen(function* () {
+        const { ask, signIn } = yield* Portal
+        const [mine, other] = [yield* signIn, yield* signIn]
+        const statuses = yield* Effect.forEach(Array.from({ length: 20 }), () =>
+          Effect.map(ask("/api/events/counts", { headers: mine }), ({ status }) => status)
+        )
+        assert.strictEqual(statuses[0], 200)
+        assert.include(statuses, 429)
+        assert.strictEqual((yield* ask("/api/events/counts", { headers: other })).status, 200)
+      })
+    )
+  }
+)

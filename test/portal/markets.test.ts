@@ -1,7 +1,7 @@
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as SqlClient from "effect/sql/SqlClient"
-import { Portal, seed, storeTick } from "./PortalFixture.ts"
+import { cardsAreUpToDate, Portal, seed, storeTick } from "./PortalFixture.ts"
 
 interface Row {
   readonly ticker: string
@@ -125,35 +125,57 @@ layer(Portal.layerWith({}), { timeout: "30 seconds", excludeTestServices: true }
       yield* sql`insert into capture_gaps (feed, shard, from_ts, to_ts, cause) values
         ('ticker', '0', now(), null, 'disconnect'), ('ticker', '0', now(), now(), 'disconnect')`
       yield* sql`update markets set status = 'determined' where ticker = 'KXHIGHNY-1-B1'`
+      yield* cardsAreUpToDate
       const portal = yield* Portal
       const answer = yield* portal.ask("/api/overview", { headers: yield* portal.signIn })
       const overview = JSON.parse(answer.body)
       assert.deepInclude(overview, { events: 2, markets: 54, active: 23, closed: 31, settled: 30, openGaps: 1 })
-      assert.deepInclude(overview, { exact: true, simulated: false, exchangeSpeed: 1 })
+      assert.deepInclude(overview, {
+        activeEvents: 1,
+        scheduledEvents: 0,
+        closedEvents: 1,
+        completeEvents: 0,
+        simulated: false,
+        exchangeSpeed: 1
+      })
       assert.isBelow(overview.newestTickAgeSeconds, 20)
     })
   )
 
-  it.effect("the stream tells new quotes, rates and changed lists after a NOTIFY", () =>
+  it.effect("streams tell one page what concerns it, and nothing else", () =>
     Effect.gen(function* () {
       const portal = yield* Portal
       const sql = yield* SqlClient.SqlClient
       const context = yield* Effect.context<SqlClient.SqlClient>()
+      const cookie = yield* portal.signIn
       const change = Effect.gen(function* () {
         yield* storeTick("KXBTCD-1-T7", { bid: "0.3300", ask: "0.3500" })
+        yield* storeTick("KXBTCD-1-T8", { bid: "0.4400", ask: "0.4500" })
         yield* sql`select pg_notify('ticks_stored', '{"ticks":41}')`
-        yield* sql`select pg_notify('markets_changed', '{}')`
+        yield* sql`update markets set yes_sub_title = yes_sub_title || '!' where ticker = 'KXBTCD-1-T7'`
       })
-      const text = yield* portal.readUntil("/api/stream", yield* portal.signIn, {
-        onFirst: () => Effect.runForkWith(context)(change),
-        enough: (sofar) =>
-          sofar.includes('"0.3300"') && sofar.includes('"ticksStored":41') && sofar.includes("MarketsChanged")
-      })
-      const ids = Array.from(text.matchAll(/^id: (\d+)$/gm), ([, id]) => Number(id))
-      assert.deepStrictEqual(
-        ids,
-        ids.map((_, i) => ids[0]! + i)
+      const [index, event, market] = yield* Effect.all(
+        [
+          portal.readUntil("/api/stream", cookie, {
+            onFirst: () => Effect.runForkWith(context)(Effect.delay(change, "200 millis")),
+            enough: (sofar) => sofar.includes('"ticksStored":41') && sofar.includes("CardsChanged")
+          }),
+          portal.readUntil("/api/stream?event=KXBTCD-1", cookie, {
+            enough: (sofar) => sofar.includes('"0.3300"') && sofar.includes('"0.4400"')
+          }),
+          portal.readUntil("/api/stream?market=KXBTCD-1-T7", cookie, { enough: (sofar) => sofar.includes('"0.3300"') })
+        ],
+        { concurrency: 3 }
       )
+      assert.notInclude(index, '"0.3300"')
+      assert.notInclude(market, '"0.4400"')
+      for (const text of [index, event, market]) {
+        const ids = Array.from(text.matchAll(/^id: (\d+)$/gm), ([, id]) => Number(id))
+        assert.deepStrictEqual(
+          ids,
+          ids.map((_, i) => ids[0]! + i)
+        )
+      }
     })
   )
 })

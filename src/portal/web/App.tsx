@@ -1,8 +1,20 @@
 import * as Result from "effect/Result"
+import type { ComponentChildren } from "preact"
 import { useCallback, useEffect, useState } from "preact/hooks"
+import { AccessPage } from "./AccessPage.tsx"
+import { SignedOut } from "./access.ts"
+import { CoveragePage } from "./CoveragePage.tsx"
 import { call } from "./client.ts"
-import { Dashboard } from "./Dashboard.tsx"
+import { EventPage } from "./EventPage.tsx"
+import { ExchangeContext, useOverview } from "./exchange.ts"
+import { HealthPage } from "./HealthPage.tsx"
+import { IndexPage } from "./IndexPage.tsx"
 import { Login } from "./Login.tsx"
+import { MarketPage } from "./MarketPage.tsx"
+import { OpportunitiesPage } from "./OpportunitiesPage.tsx"
+import { QueuePage } from "./QueuePage.tsx"
+import { navigate, usePlace } from "./router.tsx"
+import { NotFound } from "./Shell.tsx"
 
 type Access = "asking" | "in" | "out" | "unreachable"
 
@@ -12,6 +24,46 @@ const nextPath = () => {
   if (wanted === null || !wanted.startsWith("/")) return undefined
   const url = new URL(wanted, location.origin)
   return url.origin === location.origin && url.pathname !== "/login" ? url.pathname + url.search : undefined
+}
+
+const decoded = (text: string) => {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+const Page = () => {
+  const { path } = usePlace()
+  const [, name = "", ...rest] = path.split("/")
+  const argument = decoded(rest.join("/"))
+  switch (name) {
+    case "":
+    case "login":
+      return <IndexPage />
+    case "event":
+      return <EventPage key={argument} ticker={argument} />
+    case "market":
+      return <MarketPage key={argument} ticker={argument} />
+    case "opportunities":
+      return <OpportunitiesPage />
+    case "coverage":
+      return <CoveragePage />
+    case "queue":
+      return <QueuePage />
+    case "health":
+      return <HealthPage />
+    case "access":
+      return <AccessPage />
+    default:
+      return <NotFound />
+  }
+}
+
+const Inside = ({ children }: { readonly children: ComponentChildren }) => {
+  const exchange = useOverview()
+  return <ExchangeContext.Provider value={exchange}>{children}</ExchangeContext.Provider>
 }
 
 export const App = () => {
@@ -28,8 +80,8 @@ export const App = () => {
 
   const enter = () => {
     const next = nextPath()
-    if (next !== undefined) return location.assign(next)
-    if (location.pathname === "/login") history.replaceState(null, "", "/")
+    if (next?.startsWith("/docs") === true) return location.assign(next)
+    if (location.pathname === "/login") navigate(next ?? "/")
     setAccess("in")
   }
 
@@ -51,6 +103,12 @@ export const App = () => {
     case "out":
       return <Login onEnter={enter} />
     case "in":
-      return <Dashboard onSignedOut={() => setAccess("out")} />
+      return (
+        <SignedOut.Provider value={() => setAccess("out")}>
+          <Inside>
+            <Page />
+          </Inside>
+        </SignedOut.Provider>
+      )
   }
 }

@@ -44,3 +44,33 @@ export const span = (seconds: number) => {
   if (s < 86400) return `${Math.floor(s / 3600)} h ${String(Math.floor((s % 3600) / 60)).padStart(2, "0")}`
   return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`
 }
+
+const wholeTime = new Intl.DateTimeFormat(undefined, {
+  month: "short",
+  day: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit"
+})
+export const exactTime = (time: string) => wholeTime.format(new Date(time))
+
+/** A signed number of dollars or shares as cents: +4.5¢, −2¢. */
+export const signedCents = (dollars: string) =>
+  dollars.startsWith("-") ? `−${cents(dollars.slice(1))}` : `+${cents(dollars)}`
+
+/** Dollars with two decimals at least; exact. */
+export const money = (dollars: string | null) => {
+  if (dollars === null) return nothing
+  const [sign, rest] = dollars.startsWith("-") ? ["−", dollars.slice(1)] : ["", dollars]
+  const [units = "0", fraction = ""] = rest.split(".")
+  return `${sign}$${amount(units)}.${fraction.replace(/0+$/, "").padEnd(2, "0")}`
+}
+
+export const bytes = (size: number) => {
+  const units = ["B", "kB", "MB", "GB", "TB"]
+  const power = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, size)) / 3)))
+  return `${(size / 1000 ** power).toPrecision(3)} ${units[power]}`
+}
+
+export const periodWord = (period: string | null) =>
+  period === "hour" ? "Hourly" : period === "day" ? "Daily" : (period ?? "")

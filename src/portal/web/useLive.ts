@@ -1,7 +1,7 @@
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { useEffect, useRef, useState } from "preact/hooks"
-import { LiveEvent } from "../PortalApi.ts"
+import { LiveEvent } from "../LiveApi.ts"
 
 export type Link = "connecting" | "live" | "lost" | "blind"
 
@@ -17,7 +17,7 @@ export interface LiveHandlers {
 }
 
 /** Follows the portal's stream while the page is open; says whether it can be trusted now. */
-export const useLive = (handlers: LiveHandlers): Link => {
+export const useLive = (watched: string, handlers: LiveHandlers): Link => {
   const [link, setLink] = useState<Link>("connecting")
   const current = useRef(handlers)
   current.current = handlers
@@ -30,7 +30,7 @@ export const useLive = (handlers: LiveHandlers): Link => {
 
     const open = () => {
       lastId = -1
-      source = new EventSource("/api/stream")
+      source = new EventSource(`/api/stream?${watched}`)
       source.onmessage = (message) => {
         heard = performance.now()
         const id = Number(message.lastEventId)
@@ -61,7 +61,7 @@ export const useLive = (handlers: LiveHandlers): Link => {
       clearInterval(watch)
       source.close()
     }
-  }, [])
+  }, [watched])
 
   return link
 }

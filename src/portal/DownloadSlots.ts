@@ -1,0 +1,44 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import { CurrentVisitor, TooManyRequests } from "./ApiErrors.ts"
+
+const atOnce = 8
+const atOncePerVisitor = 2
+
+/** Each download holds a database connection while it lasts: a few at once, fewer for one visitor. */
+export class DownloadSlots extends Context.Service<
+  DownloadSlots,
+  {
+    readonly limited: <A, E>(
+      stream: Stream.Stream<A, E>
+    ) => Effect.Effect<Stream.Stream<A, E>, TooManyRequests, CurrentVisitor>
+  }
+>()("kalshi-ingestor/portal/DownloadSlots") {
+  static readonly layer = Layer.sync(DownloadSlots, () => {
+    const running = new Map<string, number>()
+    let total = 0
+    return DownloadSlots.of({
+      limited: Effect.fnUntraced(function* <A, E>(stream: Stream.Stream<A, E>) {
+        const { id } = yield* CurrentVisitor
+        const own = running.get(id) ?? 0
+        if (total >= atOnce || own >= atOncePerVisitor) return yield* new TooManyRequests({ retryAfterSeconds: 5 })
+        const taken = Effect.acquireRelease(
+          Effect.sync(() => {
+            total += 1
+            running.set(id, (running.get(id) ?? 0) + 1)
+          }),
+          () =>
+            Effect.sync(() => {
+              total -= 1
+              const left = (running.get(id) ?? 1) - 1
+              if (left === 0) running.delete(id)
+              else running.set(id, left)
+            })
+        )
+        return Stream.unwrap(Effect.as(taken, stream))
+      })
+    })
+  })
+}

@@ -1,0 +1,57 @@
+import * as Effect from "effect/Effect"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type { SqlError } from "effect/sql/SqlError"
+import { CurrentVisitor, PersonOnly, SignedIn, SignInRequired, Unavailable } from "./ApiErrors.ts"
+import type { ApiTokens } from "./ApiTokens.ts"
+import type { PortalConfig } from "./PortalConfig.ts"
+import { RequestRate } from "./RequestRate.ts"
+import type { Sessions } from "./Sessions.ts"
+import { visitorOf } from "./Visitor.ts"
+
+const refuse = (error: SqlError) =>
+  Effect.logWarning("database cannot answer", { reason: error.reason._tag }).pipe(
+    Effect.andThen(Effect.fail(new Unavailable()))
+  )
+
+/** A database that cannot answer, as the portal says it: without detail, which goes to the log. */
+export const orUnavailable = <A, E, R>(effect: Effect.Effect<A, E | SqlError, R>) =>
+  Effect.catchTag(effect as Effect.Effect<A, E | SqlError, R>, "SqlError", (error) => refuse(error as SqlError))
+
+const identify = Effect.fnUntraced(function* (tokensAllowed: boolean) {
+  const request = yield* HttpServerRequest.HttpServerRequest
+  const rate = yield* RequestRate
+  const visitor = yield* visitorOf(request, tokensAllowed).pipe(Effect.catchTag("SqlError", refuse))
+  if (Option.isNone(visitor)) return yield* new SignInRequired()
+  yield* rate.take(visitor.value.id)
+  return visitor.value
+})
+
+type Needed = Sessions | ApiTokens | RequestRate | PortalConfig
+
+export const SignedInOnly = Layer.effect(
+  SignedIn,
+  Effect.gen(function* () {
+    const context = yield* Effect.context<Needed>()
+    return SignedIn.of(
+      Effect.fnUntraced(function* (handler) {
+        const visitor = yield* Effect.provideContext(identify(true), context)
+        return yield* Effect.provideService(handler, CurrentVisitor, visitor)
+      })
+    )
+  })
+)
+
+export const PeopleOnly = Layer.effect(
+  PersonOnly,
+  Effect.gen(function* () {
+    const context = yield* Effect.context<Needed>()
+    return PersonOnly.of(
+      Effect.fnUntraced(function* (handler) {
+        const visitor = yield* Effect.provideContext(identify(false), context)
+        return yield* Effect.provideService(handler, CurrentVisitor, visitor)
+      })
+    )
+  })
+)

@@ -1,0 +1,277 @@
+import { useMemo, useState } from "preact/hooks"
+import type { EventDetail, ForecastLine, Outcome } from "../EventsApi.ts"
+import type { MarketQuote } from "../MarketListsApi.ts"
+import { Chance, StatusPill, When } from "./EventTable.tsx"
+import { useNow } from "./exchange.ts"
+import { amount, cents, count, nothing, percent, periodWord, span, utc } from "./format.ts"
+import { lazily } from "./lazy.tsx"
+import { Link, marketHref } from "./router.tsx"
+import { Shell } from "./Shell.tsx"
+import { Sparkline } from "./Sparkline.tsx"
+import { Empty, Missing, Section, Shown } from "./states.tsx"
+import { useAsk, useThrottled } from "./useAsk.ts"
+import { useLive } from "./useLive.ts"
+
+const ForecastChart = lazily(() => import("./ForecastChart.tsx"))
+
+const sources: Readonly<Record<string, string>> = { live: "stream", snapshot: "snapshot" }
+
+const outcomeResult = (outcome: Outcome) =>
+  outcome.result === "yes" ? (
+    <span class="result yes">✓ Yes</span>
+  ) : outcome.result === "no" ? (
+    <span class="result no">✕ No</span>
+  ) : outcome.result === null ? null : (
+    <span class="result">{outcome.result}</span>
+  )
+
+const Freshness = ({
+  outcome,
+  now,
+  speed
+}: {
+  readonly outcome: Outcome
+  readonly now: number
+  readonly speed: number
+}) =>
+  outcome.quotedAt === null ? (
+    <span class="quiet">no quote</span>
+  ) : (
+    <span class="quiet" title={`${sources[outcome.source ?? ""] ?? ""} · ${utc(outcome.quotedAt)}`}>
+      {span((now - Date.parse(outcome.quotedAt)) / 1000 / speed)}
+      {outcome.source === "snapshot" ? " · snapshot" : ""}
+    </span>
+  )
+
+/** What is wrong with a quote, if anything. */
+const trouble = ({ yesAsk, yesBid }: Outcome) => {
+  if (yesBid === null || yesAsk === null) return undefined
+  if (Number(yesBid) > Number(yesAsk)) return "crossed"
+  return Number(yesBid) === 0 && Number(yesAsk) === 1 ? "no liquidity" : undefined
+}
+
+const Outcomes = (props: {
+  readonly event: EventDetail
+  readonly lines: ReadonlyMap<string, ForecastLine>
+  readonly range: readonly [number, number]
+  readonly coloured: ReadonlyMap<string, number>
+}) => {
+  const { exchange, speed } = useNow()
+  const isOver = props.event.status === "closed" || props.event.status === "settled"
+  return (
+    <div class="scroll">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col" class="text">
+              Outcome
+            </th>
+            <th scope="col" class="mid">
+              Course
+            </th>
+            <th scope="col">{isOver ? "Result" : "Chance"}</th>
+            <th scope="col" class="mid">
+              Model
+            </th>
+            <th scope="col">Yes bid</th>
+            <th scope="col">Yes ask</th>
+            <th scope="col" class="wide">
+              Volume
+            </th>
+            <th scope="col" class="wide">
+              Open interest
+            </th>
+            <th scope="col" class="mid">
+              Quote age
+            </th>
+          </tr>
+        </thead>
+        <tbody>
+          {props.event.outcomes.map((outcome) => {
+            const colour = props.coloured.get(outcome.ticker)
+            const problem = trouble(outcome)
+            return (
+              <tr key={outcome.ticker}>
+                <th scope="row" class="name">
+                  <Link href={marketHref(outcome.ticker)} title={outcome.ticker}>
+                    {colour !== undefined && <i class={`swatch line-${colour + 1}`} />}
+                    {outcome.name}
+                  </Link>
+                  {outcome.status === "inactive" && <span class="tag">paused</span>}
+                  {problem !== undefined && <span class="tag">{problem}</span>}
+                </th>
+                <td class="mid">
+                  <Sparkline line={props.lines.get(outcome.ticker)} from={props.range[0]} to={props.range[1]} />
+                </td>
+                <td>{(isOver ? outcomeResult(outcome) : null) ?? <Chance mid={outcome.impliedMid} />}</td>
+                <td class="mid" title={outcome.forecastAt === null ? undefined : utc(outcome.forecastAt)}>
+                  {outcome.forecast === null ? <span class="quiet">{nothing}</span> : percent(outcome.forecast)}
+                  {outcome.confidence !== null && <span class="quiet"> ±{percent(outcome.confidence)}</span>}
+                </td>
+                <td class="yes-text" key={`b${outcome.yesBid}`}>
+                  {cents(outcome.yesBid)}
+                </td>
+                <td class="no-text" key={`a${outcome.yesAsk}`}>
+                  {cents(outcome.yesAsk)}
+                </td>
+                <td class="wide">{amount(outcome.volume)}</td>
+                <td class="wide">{amount(outcome.openInterest)}</td>
+                <td class="mid">
+                  <Freshness outcome={outcome} now={exchange} speed={speed} />
+                </td>
+              </tr>
+            )
+          })}
+        </tbody>
+      </table>
+    </div>
+  )
+}
+
+const Facts = ({ event }: { readonly event: EventDetail }) => (
+  <dl class="facts-list">
+    <div>
+      <dt>Event</dt>
+      <dd class="ticker">{event.eventTicker}</dd>
+    </div>
+    <div>
+      <dt>Series</dt>
+      <dd>{event.seriesTitle ?? event.seriesTicker ?? nothing}</dd>
+    </div>
+    <div>
+      <dt>Opened</dt>
+      <dd>{event.openTime === null ? nothing : <When time={event.openTime} />}</dd>
+    </div>
+    <div>
+      <dt>{event.status === "closed" || event.status === "settled" ? "Closed" : "Closes"}</dt>
+      <dd>{event.closeTime === null ? nothing : <When time={event.closeTime} />}</dd>
+    </div>
+    <div>
+      <dt>Outcome</dt>
+      <dd>{event.outcome ?? "not determined"}</dd>
+    </div>
+    <div>
+      <dt>Outcomes</dt>
+      <dd>
+        {count(event.outcomes.length)}
+        {event.mutuallyExclusive === true
+          ? ", at most one comes true"
+          : event.mutuallyExclusive === false
+            ? ", several may"
+            : ""}
+      </dd>
+    </div>
+    <div>
+      <dt>Fees</dt>
+      <dd>
+        {event.feeType === null
+          ? "not known"
+          : `${event.feeType.replaceAll("_", " ")}${event.feeMultiplier === null ? "" : ` × ${amount(event.feeMultiplier)}`}`}
+      </dd>
+    </div>
+    {event.exchangeUrl !== null && (
+      <div>
+        <dt>At the exchange</dt>
+        <dd>
+          <a href={event.exchangeUrl} rel="noreferrer">
+            {event.seriesTicker ?? event.eventTicker}
+          </a>
+        </dd>
+      </div>
+    )}
+    <div>
+      <dt>Record</dt>
+      <dd>{event.complete === true ? "complete" : event.complete === false ? "still growing" : nothing}</dd>
+    </div>
+  </dl>
+)
+
+const applied = (event: EventDetail, quotes: ReadonlyMap<string, MarketQuote>): EventDetail =>
+  quotes.size === 0
+    ? event
+    : {
+        ...event,
+        outcomes: event.outcomes.map((outcome) => {
+          const quote = quotes.get(outcome.ticker)
+          if (quote === undefined || (outcome.quotedAt ?? "") > (quote.lastTickAt ?? "")) return outcome
+          return { ...outcome, ...quote, quotedAt: quote.lastTickAt, source: "live" }
+        })
+      }
+
+export const EventPage = ({ ticker }: { readonly ticker: string }) => {
+  const params = { eventTicker: ticker }
+  const event = useAsk(`event ${ticker}`, (client) => client.events.get({ params }))
+  const chart = useAsk(
+    `chart ${ticker}`,
+    (client) => client.events.forecast({ params, query: { lines: 8, points: 200 } }),
+    30
+  )
+  const sparks = useAsk(
+    `sparks ${ticker}`,
+    (client) => client.events.forecast({ params, query: { lines: 100, points: 24 } }),
+    60
+  )
+  const [quotes, setQuotes] = useState<ReadonlyMap<string, MarketQuote>>(new Map())
+  const reloadSoon = useThrottled(event.reload, 2000)
+  const link = useLive(`event=${encodeURIComponent(ticker)}`, {
+    onEvent: (message) => {
+      if (message._tag === "Quotes")
+        setQuotes((before) => new Map([...before, ...message.quotes.map((quote) => [quote.ticker, quote] as const)]))
+      if (message._tag === "CardsChanged") reloadSoon()
+    },
+    onGap: reloadSoon,
+    onRefused: event.reload
+  })
+  const lines = useMemo(() => new Map((sparks.value?.lines ?? []).map((line) => [line.ticker, line])), [sparks.value])
+  const coloured = useMemo(
+    () => new Map((chart.value?.lines ?? []).map((line, index) => [line.ticker, index])),
+    [chart.value]
+  )
+  const range = useMemo((): readonly [number, number] => {
+    const times = (sparks.value?.lines ?? []).flatMap(({ points }) => [points[0]?.[0] ?? 0, points.at(-1)?.[0] ?? 0])
+    return times.length === 0 ? [0, 1] : [Math.min(...times), Math.max(...times)]
+  }, [sparks.value])
+  const shown = event.value === undefined ? undefined : applied(event.value, quotes)
+  const title = shown?.title ?? ticker
+
+  return (
+    <Shell title={title} link={link}>
+      {event.state === "unknown" ? (
+        <Missing what="event" ticker={ticker} />
+      ) : (
+        <>
+          <div class="title">
+            <p class="crumbs">
+              <Link href="/">Markets</Link>
+              {shown?.category != null && <span>{shown.category}</span>}
+              {shown?.strikePeriod != null && <span>{periodWord(shown.strikePeriod)}</span>}
+            </p>
+            <h1>{title}</h1>
+            <p class="quiet">
+              {shown?.subTitle} {shown !== undefined && <StatusPill status={shown.status} />}
+            </p>
+          </div>
+          <Shown asked={event} rows={3}>
+            {() => <Facts event={shown!} />}
+          </Shown>
+          <Section id="forecast" title="Chance over time" note="outcomes with the most volume">
+            <Shown asked={chart} rows={4}>
+              {({ lines }) =>
+                lines.length === 0 ? (
+                  <Empty>No quote of this event is recorded yet.</Empty>
+                ) : (
+                  <ForecastChart lines={lines} label={`Chance of the outcomes of ${title} over time`} />
+                )
+              }
+            </Shown>
+          </Section>
+          <Section id="outcomes" title="Outcomes" note={shown === undefined ? "" : count(shown.outcomes.length)}>
+            <Shown asked={event}>
+              {() => <Outcomes event={shown!} lines={lines} coloured={coloured} range={range} />}
+            </Shown>
+          </Section>
+        </>
+      )}
+    </Shell>
+  )
+}
