@@ -1,7 +1,7 @@
 import type { Curve } from "../ForecastApi.ts"
 
 const size = 240
-const margin = 28
+const margin = 34
 const place = (share: number) => margin + share * (size - 2 * margin)
 
 const pathOf = ({ curve }: Curve) =>

@@ -7,7 +7,11 @@ import { useAsk } from "./useAsk.ts"
 
 const score = (value: number | null) => (value === null ? nothing : value.toFixed(4))
 const skill = (value: number | null) =>
-  value === null ? nothing : `${value < 0 ? "−" : "+"}${Math.abs(value * 100).toFixed(1)}%`
+  value === null
+    ? nothing
+    : Math.abs(value) < 0.0005
+      ? "0.0%"
+      : `${value < 0 ? "−" : "+"}${Math.abs(value * 100).toFixed(1)}%`
 const nameOf = ({ handler, model }: { readonly handler: string; readonly model: string | null }) =>
   model === null ? handler : `${handler} · ${model}`
 
@@ -67,7 +71,8 @@ interface Pair {
   readonly market: Curve | undefined
 }
 
-const pairsOf = (curves: ReadonlyArray<Curve>): ReadonlyArray<Pair> => {
+/** In the order of the leaderboard. */
+const pairsOf = ({ calibration: curves, leaderboard }: ForecastScoresPage): ReadonlyArray<Pair> => {
   const pairs = new Map<string, Pair>()
   for (const curve of curves) {
     const key = `${nameOf(curve)} ${curve.horizon}`
@@ -79,12 +84,15 @@ const pairsOf = (curves: ReadonlyArray<Curve>): ReadonlyArray<Pair> => {
     }
     pairs.set(key, { ...there, [curve.of]: curve })
   }
-  return [...pairs.values()]
+  return leaderboard.flatMap((standing) => {
+    const pair = pairs.get(`${nameOf(standing)} ${standing.horizon}`)
+    return pair === undefined ? [] : [pair]
+  })
 }
 
 const Calibrations = ({ page }: { readonly page: ForecastScoresPage }) => (
   <div class="calibrations">
-    {pairsOf(page.calibration).map(({ handler, horizon, market, name }) => (
+    {pairsOf(page).map(({ handler, horizon, market, name }) => (
       <figure key={`${name} ${horizon}`}>
         <figcaption>
           <strong>{name}</strong> <span class="quiet">{horizon}</span>
