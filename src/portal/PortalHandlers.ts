@@ -4,6 +4,7 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Layer from "effect/Layer"
 import { AccessHandlers, SessionHandlers } from "./AccessHandlers.ts"
 import { EventsHandlers } from "./EventsHandlers.ts"
+import { ForecastHandlers } from "./ForecastHandlers.ts"
 import { orUnavailable, PeopleOnly, SignedInOnly } from "./Guarded.ts"
 import { ActionHandlers, MarketHandlers } from "./MarketHandlers.ts"
 import { PortalApi } from "./PortalApi.ts"
@@ -49,7 +50,9 @@ const Live = HttpApiBuilder.group(
 
 /** The handlers of every group of {@link PortalApi}. */
 export const PortalHandlers = Layer.mergeAll(
-  Layer.mergeAll(Markets, Live, EventsHandlers, MarketHandlers, SystemHandlers).pipe(Layer.provide(SignedInOnly)),
+  Layer.mergeAll(Markets, Live, EventsHandlers, MarketHandlers, SystemHandlers, ForecastHandlers).pipe(
+    Layer.provide(SignedInOnly)
+  ),
   Layer.mergeAll(ActionHandlers, QueueActionHandlers, AccessHandlers).pipe(Layer.provide(PeopleOnly)),
   SessionHandlers
 )

@@ -13,6 +13,7 @@ import { SettingError } from "../runtime/SettingError.ts"
 import { CoverageReads } from "../store/CoverageReads.ts"
 import { EventCards } from "../store/EventCards.ts"
 import { EventReads } from "../store/EventReads.ts"
+import { ForecastScores } from "../store/ForecastScores.ts"
 import { HealthReads } from "../store/HealthReads.ts"
 import { MarketDownloads } from "../store/MarketDownloads.ts"
 import { MarketReads } from "../store/MarketReads.ts"
@@ -40,6 +41,7 @@ const pages = [
   "/event/*",
   "/market/*",
   "/opportunities",
+  "/forecasts",
   "/health",
   "/coverage",
   "/queue",
@@ -140,7 +142,8 @@ export const PortalRoutes = Layer.mergeAll(
     HealthReads.layer,
     CoverageReads.layer,
     OpportunityReads.layer,
-    QueueReads.layer
+    QueueReads.layer,
+    ForecastScores.layer
   ])
 )
 

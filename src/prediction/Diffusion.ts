@@ -55,8 +55,10 @@ interface Bucket {
   readonly seen: number | undefined
 }
 
-/** Least movements of the location that tell a spread. */
+/** Least moves of the location that tell a spread. */
 const leastMoves = 8
+/** Quotes flicker by whole ticks: that adds the same to the square of a long move and of a short one, so their difference is free of it. */
+const longLag = 4
 /** No outcome that is offered is quite impossible. */
 const least = 1e-9
 /** Points farther out say little: there a quote is a whole tick of price. */
@@ -241,23 +243,39 @@ const realizedSpread = (scene: Scene, buckets: ReadonlyArray<Bucket>, implied: n
     if (there === undefined) instants.set(past.at, [past])
     else there.push(past)
   }
-  let before: { readonly at: number; readonly location: number; readonly of: string } | undefined
-  let squares = 0
-  let span = 0
-  let moves = 0
-  for (const [at, pasts] of [...instants].sort(([a], [b]) => a - b)) {
-    const spread = implied * Math.sqrt(Math.max(scene.close - at, 1) / remaining)
-    const located = buckets.length > 0 ? centre(pasts, centres) : level(pasts, strikes, spread)
-    if (located === undefined) continue
-    if (before !== undefined && before.of === located.of && at > before.at) {
-      squares += (located.location - before.location) ** 2
-      span += at - before.at
-      moves += 1
-    }
-    before = { at, ...located }
-  }
-  if (moves < leastMoves || !(squares > 0)) return undefined
-  return Math.min(3 * implied, Math.max(implied / 3, Math.sqrt((squares / span) * remaining)))
+  const track = [...instants]
+    .sort(([a], [b]) => a - b)
+    .flatMap(([at, pasts]) => {
+      const spread = implied * Math.sqrt(Math.max(scene.close - at, 1) / remaining)
+      const located = buckets.length > 0 ? centre(pasts, centres) : level(pasts, strikes, spread)
+      return located === undefined ? [] : [{ at, ...located }]
+    })
+  const short = movesOf(track, 1)
+  const long = movesOf(track, longLag)
+  if (long === undefined || short === undefined) return undefined
+  const variance = ((long.square - short.square) / (long.span - short.span)) * remaining
+  return variance > 0 ? Math.min(3 * implied, Math.max(implied / 3, Math.sqrt(variance))) : undefined
+}
+
+interface Located {
+  readonly at: number
+  readonly location: number
+  /** The markets that it was told from; others would tell another. */
+  readonly of: string
+}
+
+/** Mean square and duration of the moves over `lag` instants. */
+const movesOf = (track: ReadonlyArray<Located>, lag: number) => {
+  const moves = track.slice(lag).flatMap((after, index) => {
+    const before = track[index]!
+    return after.of === before.of
+      ? [{ square: (after.location - before.location) ** 2, span: after.at - before.at }]
+      : []
+  })
+  if (moves.length < leastMoves) return undefined
+  const mean = (of: (move: (typeof moves)[number]) => number) =>
+    moves.reduce((sum, move) => sum + of(move), 0) / moves.length
+  return { square: mean(({ square }) => square), span: mean(({ span }) => span) }
 }
 
 const centre = (pasts: ReadonlyArray<Past>, centres: ReadonlyMap<string, number>) => {

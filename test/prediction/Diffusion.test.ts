@@ -129,27 +129,42 @@ describe("the statistical handler's model", () => {
     assert.isBelow(Math.abs(probabilities.get("T87650")! - truth(87_650)), 0.3 - truth(87_650))
   })
 
-  it("a value that moved more than its quotes allow for may move more until the close", () => {
+  describe("the past of the location", () => {
     const truth = (strike: number, location: number, spread: number) =>
       1 - Normal.cumulative((strike - location) / spread)
     const strikes = Array.from({ length: 21 }, (_, i) => 900 + i * 10).map((at) =>
       above(`T${at}`, at, truth(at, 1000, 20))
     )
-    const history = (step: number) =>
-      Array.from({ length: 30 }, (_, i) => i).flatMap((i) =>
-        [990, 1000, 1010].map((at) => ({
-          ticker: `T${at}`,
-          at: now - (30 - i) * minute,
-          mid: truth(at, 1000 + (i % 2 === 0 ? step : -step), 20 * Math.sqrt((60 - i) / 30))
-        }))
-      )
-    const run = (step: number) =>
-      model({ strikes, exclusive: false, now, close: now + 30 * minute, history: history(step) }).law!
-    const calm = run(0.5)
-    const wild = run(5)
-    assert.closeTo(wild.realizedSpread!, 10 * Math.sqrt(30), 5)
-    assert.isAbove(wild.spread, calm.spread)
-    assert.isBelow(calm.spread, calm.impliedSpread)
+    const run = (locationOf: (i: number) => number) =>
+      model({
+        strikes,
+        exclusive: false,
+        now,
+        close: now + 30 * minute,
+        history: Array.from({ length: 60 }, (_, i) => i).flatMap((i) =>
+          [990, 1000, 1010].map((at) => ({
+            ticker: `T${at}`,
+            at: now - (60 - i) * minute,
+            mid: truth(at, locationOf(i), 20 * Math.sqrt((90 - i) / 30))
+          }))
+        )
+      }).law!
+    /** Steps of ±1 in runs of eight: over four minutes they mostly add up. */
+    const walk = (i: number) => Math.abs((i % 16) - 8)
+
+    it("makes the spread wider where it moved more than the quotes allow for, narrower where less", () => {
+      const calm = run((i) => 1000 + 0.3 * walk(i))
+      const wild = run((i) => 1000 + 4 * walk(i))
+      assert.isAbove(wild.spread, wild.impliedSpread)
+      assert.isBelow(calm.spread, calm.impliedSpread)
+      assert.closeTo(calm.realizedSpread!, calm.impliedSpread / 3, 1e-9)
+    })
+
+    it("flickering quotes are no movement", () => {
+      const flicker = run((i) => 1000 + (i % 2 === 0 ? 5 : -5))
+      assert.strictEqual(flicker.realizedSpread, undefined)
+      assert.strictEqual(flicker.spread, flicker.impliedSpread)
+    })
   })
 
   it("with one informative strike, or none, stays between the strikes that are certain", () => {

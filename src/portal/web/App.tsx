@@ -7,6 +7,7 @@ import { CoveragePage } from "./CoveragePage.tsx"
 import { call } from "./client.ts"
 import { EventPage } from "./EventPage.tsx"
 import { ExchangeContext, useOverview } from "./exchange.ts"
+import { ForecastsPage } from "./ForecastsPage.tsx"
 import { HealthPage } from "./HealthPage.tsx"
 import { IndexPage } from "./IndexPage.tsx"
 import { Login } from "./Login.tsx"
@@ -48,6 +49,8 @@ const Page = () => {
       return <MarketPage key={argument} ticker={argument} />
     case "opportunities":
       return <OpportunitiesPage />
+    case "forecasts":
+      return <ForecastsPage />
     case "coverage":
       return <CoveragePage />
     case "queue":

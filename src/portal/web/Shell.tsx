@@ -11,6 +11,7 @@ import type { Link as LinkState } from "./useLive.ts"
 const places = [
   ["/", "Markets"],
   ["/opportunities", "Opportunities"],
+  ["/forecasts", "Forecasts"],
   ["/coverage", "Coverage"],
   ["/queue", "Queue"],
   ["/health", "Health"]
