@@ -1,9 +1,11 @@
 -- Enters jobs in the caller's transaction. Returns those that are new, by their place in the arrays (from 1); a job whose key another
--- unfinished job of its type has is not entered, but may make that one more urgent.
+-- unfinished job of its type has is not entered, but may make that one more urgent. `tell`: workers that LISTEN hear of it.
 create function queue_enqueue(
-  types text[], payloads text[], priorities integer[], keys text[], delays float8[], most_attempts integer[]
+  types text[], payloads text[], priorities integer[], keys text[], delays float8[], most_attempts integer[], tell boolean
 ) returns table (nth bigint, id bigint) language plpgsql as $function$
 #variable_conflict use_column
+declare
+  entered bigint;
 begin
   return query
     with given as materialized (
@@ -20,6 +22,12 @@ begin
       returning queue_jobs.id
     )
     select g.nth, g.id from given g join entered using (id) order by g.nth;
+  get diagnostics entered = row_count;
+
+  if tell and entered > 0 then
+    perform pg_notify('work_queue_update', json_build_object('job_type', g.job_type, 'jobs', count(*))::text)
+    from unnest(types, delays) as g(job_type, delay) where g.delay <= 0 group by g.job_type;
+  end if;
 
   if exists (select from unnest(keys) as key where key is not null) then
     update queue_jobs j set
@@ -40,9 +48,9 @@ create function work_queue_insert() returns trigger language plpgsql as $functio
 begin
   select e.id into new.id from queue_enqueue(
     array[new.job_type], array[coalesce(new.payload, '{}')::text], array[coalesce(new.priority, 5)::integer], array[new.dedupe_key],
-    array[coalesce(extract(epoch from new.available_at - clock_timestamp()), 0)::float8], array[coalesce(new.max_attempts, 5)]
+    array[greatest(coalesce(extract(epoch from new.available_at - clock_timestamp()), 0), 0)::float8],
+    array[coalesce(new.max_attempts, 5)], true
   ) e;
-  perform pg_notify('work_queue_update', json_build_object('job_type', new.job_type, 'jobs', 1)::text);
   return new;
 end
 $function$;

@@ -26,16 +26,22 @@ export class Lanes {
     return this.#lanes.map((lane) => ({ ...lane, after: full ? 0 : this.#after.get(laneKey(lane))! }))
   }
 
-  /** What a search for `wanted` jobs found. */
-  found(claim: Claim, wanted: number): void {
+  /**
+   * What a search for `wanted` jobs found. A full one that found enough of them goes on from there: what it came upon may be the first
+   * of many that were behind.
+   */
+  found(claim: Claim, wanted: number, isFull: boolean): void {
     if (claim.jobs.length < wanted) {
       for (const key of this.#after.keys()) this.#after.set(key, claim.newestPosition)
       return
     }
+    const furthest = new Map<string, number>()
     for (const job of claim.jobs) {
       const key = laneKey(job)
-      this.#after.set(key, Math.max(this.#after.get(key)!, job.position))
+      furthest.set(key, Math.max(furthest.get(key) ?? 0, job.position))
     }
+    for (const [key, position] of furthest)
+      this.#after.set(key, isFull ? position : Math.max(this.#after.get(key)!, position))
   }
 
   /** A full search took this long: a hundredth of the time goes to them, because every worker makes them. */

@@ -184,7 +184,7 @@ export const layerFrom = (options: RabbitOptions) =>
         }
       })
 
-      return WakeUp.of({ announce, subscribe })
+      return WakeUp.of({ isNotify: false, announce, subscribe })
     })
   )
 

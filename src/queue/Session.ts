@@ -117,7 +117,7 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
     const isFull = began >= lanes.fullAt
     const found = yield* untilDatabaseAnswers(jobs.claim(instance, lanes.lanes(isFull), wanted))
     if (found === undefined) return yield* new LeaseLost({ instance })
-    lanes.found(found, wanted)
+    lanes.found(found, wanted, isFull)
     if (isFull) {
       const now = yield* Clock.currentTimeMillis
       lanes.searched(now, now - began)
@@ -141,8 +141,8 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
     while (true) {
       yield* Latch.await(room)
       const { isExhausted, isFull } = yield* claim
-      if (isFull) owesFull = false
       if (!isExhausted) continue
+      if (isFull) owesFull = false
       const now = yield* Clock.currentTimeMillis
       const pollMillis = options.pollSeconds * 1000 * (yield* Random.nextBetween(0.9, 1.1))
       const waitMillis = owesFull ? Math.min(pollMillis, Math.max(1, lanes.fullAt - now)) : pollMillis

@@ -25,6 +25,8 @@ export interface Hints {
 export class WakeUp extends Context.Service<
   WakeUp,
   {
+    /** Announcing is a NOTIFY, which enqueueing can do in the same statement. */
+    readonly isNotify: boolean
     /**
      * Announces jobs, how many of each type. In a transaction: when it commits, and not if it does not. Never waits for a broker
      * and never fails for it.
@@ -66,6 +68,7 @@ export class WakeUp extends Context.Service<
         }
       })
       return WakeUp.of({
+        isNotify: true,
         announce: (jobs) =>
           Effect.forEach(jobs, ([type, count]) => queueJobs.tell(encodeNote({ job_type: type, jobs: count })), {
             discard: true
@@ -79,6 +82,7 @@ export class WakeUp extends Context.Service<
   static readonly layerSilent = Layer.succeed(
     WakeUp,
     WakeUp.of({
+      isNotify: false,
       announce: () => Effect.void,
       subscribe: () =>
         Effect.succeed({ next: Effect.never, state: Effect.succeed({ connected: true, detail: "off, polling" }) })
@@ -89,7 +93,7 @@ export class WakeUp extends Context.Service<
   static readonly layerMuted = <E, R>(layer: Layer.Layer<WakeUp, E, R>) =>
     Layer.effect(
       WakeUp,
-      Effect.map(WakeUp, (wakeUp) => WakeUp.of({ ...wakeUp, announce: () => Effect.void }))
+      Effect.map(WakeUp, (wakeUp) => WakeUp.of({ ...wakeUp, isNotify: false, announce: () => Effect.void }))
     ).pipe(Layer.provide(layer))
 }
 

@@ -32,18 +32,26 @@ export class WorkQueue extends Context.Service<
       return WorkQueue.of({
         enqueue: Effect.fn("WorkQueue.enqueue")(function* (requests) {
           if (requests.length === 0) return { ids: [], entered: 0 }
-          const ids = yield* jobs.enqueue(requests.map((request) => encode(request, maxAttempts)))
-          const ready = new Map<JobType, number>()
-          for (const index of ids.keys()) {
-            const { delaySeconds = 0, type } = requests[index]!
-            if (delaySeconds <= 0) ready.set(type, (ready.get(type) ?? 0) + 1)
-          }
-          if (ready.size > 0) yield* wakeUp.announce(ready)
+          const ids = yield* jobs.enqueue(
+            requests.map((request) => encode(request, maxAttempts)),
+            { tell: wakeUp.isNotify }
+          )
+          if (!wakeUp.isNotify) yield* wakeUp.announce(ready(requests, ids))
           return { ids: requests.map((_, index) => ids.get(index)), entered: ids.size }
         })
       })
     })
   )
+}
+
+/** How many jobs of each type were entered that can be done now. */
+const ready = (requests: ReadonlyArray<JobRequest>, entered: ReadonlyMap<number, string>) => {
+  const counts = new Map<JobType, number>()
+  for (const index of entered.keys()) {
+    const { delaySeconds = 0, type } = requests[index]!
+    if (delaySeconds <= 0) counts.set(type, (counts.get(type) ?? 0) + 1)
+  }
+  return counts
 }
 
 /** A payload that does not fit its schema is a mistake in the program that enqueues: it dies. */

@@ -88,8 +88,14 @@ export interface Depth {
 export class QueueJobs extends Context.Service<
   QueueJobs,
   {
-    /** The ids of the jobs entered, by their index in `jobs`; one whose key an unfinished job has is not. */
-    enqueue(jobs: ReadonlyArray<NewJob>): Effect.Effect<ReadonlyMap<number, string>, SqlError>
+    /**
+     * The ids of the jobs entered, by their index in `jobs`; one whose key an unfinished job has is not. `tell`: those that LISTEN hear
+     * of it when the transaction commits.
+     */
+    enqueue(
+      jobs: ReadonlyArray<NewJob>,
+      options?: { readonly tell: boolean }
+    ): Effect.Effect<ReadonlyMap<number, string>, SqlError>
     join(member: Member, ttlSeconds: number): Effect.Effect<void, SqlError>
     /** Renews the lease; false: it is lost, and all that was held with it. */
     beat(instance: string, ttlSeconds: number): Effect.Effect<boolean, SqlError>
@@ -150,12 +156,13 @@ const setBacks = (rows: ReadonlyArray<SetBackRow>): ReadonlyArray<SetBack> =>
 
 const make = (sql: PgClient.PgClient) =>
   QueueJobs.of({
-    enqueue: Effect.fn("QueueJobs.enqueue")((jobs) =>
+    enqueue: Effect.fn("QueueJobs.enqueue")((jobs, options) =>
       sql<{ nth: bigint; id: bigint }>`
         select nth, id from queue_enqueue(
           ${texts(jobs.map((job) => job.type))}, ${texts(jobs.map((job) => job.payload))},
           ${int4s(jobs.map((job) => job.priority))}, ${texts(jobs.map((job) => job.key ?? null))},
-          ${float8s(jobs.map((job) => job.delaySeconds))}, ${int4s(jobs.map((job) => job.maxAttempts))})`.pipe(
+          ${float8s(jobs.map((job) => job.delaySeconds))}, ${int4s(jobs.map((job) => job.maxAttempts))},
+          ${options?.tell === true})`.pipe(
         Effect.map((rows) => new Map(rows.map(({ id, nth }) => [Number(nth) - 1, String(id)])))
       )
     ),

@@ -55,7 +55,7 @@ describe("Worker", () => {
     }).pipe(Effect.scoped, Effect.provide(queueOf({}, WakeUp.layerSilent)))
   )
 
-  it.live("finds a job at once whose transaction committed after later jobs were done", () =>
+  it.live("finds jobs at once whose transaction committed after later ones were done", () =>
     Effect.gen(function* () {
       const queue = yield* WorkQueue
       const sql = yield* PgClient.PgClient
@@ -64,7 +64,7 @@ describe("Worker", () => {
       const release = yield* Deferred.make<void>()
       const slow = yield* Effect.forkChild(
         queue
-          .enqueue(backfills(1))
+          .enqueue(backfills(300))
           .pipe(
             Effect.andThen(Deferred.succeed(entered, undefined)),
             Effect.andThen(Deferred.await(release)),
@@ -72,12 +72,12 @@ describe("Worker", () => {
           )
       )
       yield* Deferred.await(entered)
-      yield* queue.enqueue(backfills(10, 1))
+      yield* queue.enqueue(backfills(10, 300))
       yield* finished
       yield* Deferred.succeed(release, undefined)
       yield* Fiber.join(slow)
-      yield* finished.pipe(Effect.timeout("5 seconds"))
-      assert.strictEqual((yield* rows).length, 11)
+      yield* finished.pipe(Effect.timeout("10 seconds"))
+      assert.strictEqual((yield* rows).length, 310)
     }).pipe(withQueue())
   )
 
