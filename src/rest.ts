@@ -29,6 +29,7 @@ import { Coverage } from "./store/Coverage.ts"
 import { Database } from "./store/Database.ts"
 import { GapRepairs } from "./store/GapRepairs.ts"
 import { IngestState } from "./store/IngestState.ts"
+import { LifecycleEvents } from "./store/LifecycleEvents.ts"
 import { MarketCompletion } from "./store/MarketCompletion.ts"
 import { MarketKeys } from "./store/MarketKeys.ts"
 import { Migrations } from "./store/Migrations.ts"
@@ -58,6 +59,7 @@ const Store = Layer.mergeAll(
   GapRepairs.layer,
   ActiveMarkets.layer,
   IngestState.layer,
+  LifecycleEvents.layer,
   MarketCompletion.layer,
   Candles.layer.pipe(Layer.provideMerge(Partitions.layer)),
   TradeWindows.layer,

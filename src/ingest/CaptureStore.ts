@@ -64,6 +64,7 @@ export class CaptureStore extends Context.Service<
         yield* trades.insert(batch.trades)
         yield* books.insert(batch.books)
         yield* lifecycleEvents.insert(lifecycle.messages)
+        yield* lifecycleEvents.wait(lifecycle.unknown)
         yield* ledger.quarantine(journal, batch.quarantined)
       })
       const collapse = Effect.fnUntraced(function* (takenOver: ReadonlyMap<string, number>) {
@@ -73,7 +74,7 @@ export class CaptureStore extends Context.Service<
       const remove = Effect.fnUntraced(function* (batch: CaptureBatch, lifecycle: WantedLifecycle) {
         yield* ticks.remove(batch.ticks)
         yield* books.remove(batch.books)
-        yield* lifecycleEvents.remove(lifecycle.messages)
+        yield* lifecycleEvents.remove([...lifecycle.messages, ...lifecycle.unknown])
       })
       return CaptureStore.of({ prepare, insert, collapse, remove })
     })

@@ -14,6 +14,8 @@ import * as IngestConfig from "./IngestConfig.ts"
 /** What of a run of lifecycle messages concerns the markets we record. */
 export interface WantedLifecycle {
   readonly messages: ReadonlyArray<Lifecycle>
+  /** About markets that the catalog does not know, yet or ever. */
+  readonly unknown: ReadonlyArray<Lifecycle>
   readonly events: ReadonlyArray<ClassifiedEvent>
   readonly markets: ReadonlyArray<Market>
   /** To be run once all of it is stored: what was kept for these events is not needed any more. */
@@ -49,7 +51,7 @@ export class LifecycleFilter extends Context.Service<
       }
 
       const select = Effect.fnUntraced(function* (messages: ReadonlyArray<Lifecycle>) {
-        if (messages.length === 0) return { messages: [], events: [], markets: [], settle: Effect.void }
+        if (messages.length === 0) return { messages: [], unknown: [], events: [], markets: [], settle: Effect.void }
         const created = new Map<string, Array<Market>>()
         const announced = new Set<string>()
         for (const message of messages) {
@@ -95,6 +97,10 @@ export class LifecycleFilter extends Context.Service<
           if (eventTicker !== undefined && wantedEvents.has(eventTicker)) known.add(message.ticker)
           return known.has(message.ticker)
         })
+        const unknown = messages.filter(
+          (message) =>
+            message._tag === "MarketLifecycle" && message.market.eventTicker === undefined && !known.has(message.ticker)
+        )
         const markets = kept.flatMap((message): ReadonlyArray<Market> => {
           if (message._tag === "EventLifecycle") return []
           const status = message.market.status ?? statusAfter(message.kind)
@@ -103,7 +109,7 @@ export class LifecycleFilter extends Context.Service<
         const settle = Effect.sync(() => {
           for (const { event } of events) pending.delete(event.eventTicker)
         })
-        return { messages: kept, events, markets, settle }
+        return { messages: kept, unknown, events, markets, settle }
       })
       return LifecycleFilter.of({ select })
     })

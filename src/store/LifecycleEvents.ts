@@ -31,7 +31,11 @@ export class LifecycleEvents extends Context.Service<
   LifecycleEvents,
   {
     insert(events: ReadonlyArray<Lifecycle>): Effect.Effect<void, SqlError>
-    /** Removes these messages. Joins the caller's transaction. */
+    /** Keeps messages of markets that the catalog does not know until it does, or for a day. Joins the caller's transaction. */
+    wait(events: ReadonlyArray<Lifecycle>): Effect.Effect<void, SqlError>
+    /** Claims what waits for markets that are known, and forgets what waited for a day. `nowMillis`: exchange time. */
+    sweep(nowMillis: number): Effect.Effect<void, SqlError>
+    /** Removes these messages, also those that wait. Joins the caller's transaction. */
     remove(events: ReadonlyArray<Lifecycle>): Effect.Effect<void, SqlError>
   }
 >()("kalshi-ingestor/store/LifecycleEvents") {
@@ -52,14 +56,34 @@ export class LifecycleEvents extends Context.Service<
         }),
         remove: Effect.fnUntraced(function* (events) {
           if (events.length === 0) return
+          const gone = JSON.stringify(events.map(row))
           yield* sql`
             delete from lifecycle_events e
-            using jsonb_to_recordset(${JSON.stringify(events.map(row))}::jsonb) as g (
+            using jsonb_to_recordset(${gone}::jsonb) as g (
               received_at timestamptz, market_ticker text, event_ticker text, event_type text, sid integer, seq bigint)
             where e.received_at = g.received_at and e.event_type = g.event_type and e.seq is not distinct from g.seq
               and e.market_ticker is not distinct from g.market_ticker
               and e.event_ticker is not distinct from g.event_ticker and e.sid is not distinct from g.sid`
-        })
+          yield* sql`
+            delete from lifecycle_waiting w
+            using jsonb_to_recordset(${gone}::jsonb) as g (
+              received_at timestamptz, market_ticker text, event_type text, sid integer, seq bigint)
+            where w.market_ticker = g.market_ticker and w.received_at = g.received_at and w.event_type = g.event_type
+              and w.seq is not distinct from g.seq and w.sid is not distinct from g.sid`
+        }),
+        wait: Effect.fnUntraced(function* (events) {
+          if (events.length === 0) return
+          yield* sql`
+            insert into lifecycle_waiting (
+              received_at, ts, market_ticker, event_type, result, settlement_value_dollars, sid, seq, raw)
+            select received_at, ts, market_ticker, event_type, result, settlement_value_dollars, sid, seq, raw
+            from jsonb_to_recordset(${JSON.stringify(events.map(row))}::jsonb) as r (
+              received_at timestamptz, ts timestamptz, market_ticker text, event_type text, result text,
+              settlement_value_dollars numeric, sid integer, seq bigint, raw jsonb)`
+        }),
+        sweep: Effect.fn("LifecycleEvents.sweep")((nowMillis) =>
+          Effect.asVoid(sql`select sweep_waiting_lifecycle(${fromMillis(nowMillis)}::timestamptz)`)
+        )
       })
     })
   )

@@ -3,8 +3,9 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { JournalTaken } from "../../src/ingest/CaptureWriter.ts"
 import { Journal } from "../../src/ingest/Journal.ts"
+import { fromMillis } from "../../src/market/Timestamp.ts"
 import { TestDatabase } from "../support/Database.ts"
-import { created, entry, start, ticker } from "./Frames.ts"
+import { created, entry, lifecycle, start, ticker } from "./Frames.ts"
 import { directory, journalOf, record, stored, storedFrames, until } from "./Recorder.ts"
 
 const rows = PgClient.PgClient.use(
@@ -353,6 +354,39 @@ describe("CaptureWriter", () => {
         )
         yield* writer.stop
       }
+    }).pipe(Effect.provide(TestDatabase.layer))
+  )
+
+  it.live("keeps what is said of a market that the catalog does not know until it does", () =>
+    Effect.gen(function* () {
+      const at = yield* directory
+      const sql = yield* PgClient.PgClient
+      yield* append(at, [
+        entry("live", start),
+        entry("frame", start + 1, lifecycle("LATE", "activated", { is_deactivated: false })),
+        entry("frame", start + 2, lifecycle("LATE", "deactivated", { is_deactivated: true })),
+        entry("frame", start + 3, lifecycle("NEVER", "activated", { is_deactivated: false })),
+        entry("frame", start + 4, lifecycle("RACED", "activated", { is_deactivated: false }))
+      ])
+      const writer = yield* record(at)
+      yield* stored(writer.journal)
+      yield* writer.stop
+      const said = sql`select market_ticker, event_type from lifecycle_events order by received_at`
+      assert.deepStrictEqual(yield* said, [])
+      yield* sql`insert into markets (ticker, status) values ('LATE', 'active'), ('OTHER', 'active')`
+      const ofLate = [
+        { market_ticker: "LATE", event_type: "activated" },
+        { market_ticker: "LATE", event_type: "deactivated" }
+      ]
+      assert.deepStrictEqual(yield* said, ofLate)
+      yield* sql`alter table markets disable trigger markets_claim_lifecycle`
+      yield* sql`insert into markets (ticker, status) values ('RACED', 'active')`
+      yield* sql`alter table markets enable trigger markets_claim_lifecycle`
+      yield* sql`select sweep_waiting_lifecycle(${fromMillis(start + 1_000)}::timestamptz)`
+      assert.deepStrictEqual(yield* said, [...ofLate, { market_ticker: "RACED", event_type: "activated" }])
+      assert.deepStrictEqual(yield* sql`select market_ticker from lifecycle_waiting`, [{ market_ticker: "NEVER" }])
+      yield* sql`select sweep_waiting_lifecycle(${fromMillis(start + 25 * 3_600_000)}::timestamptz)`
+      assert.deepStrictEqual(yield* sql`select market_ticker from lifecycle_waiting`, [])
     }).pipe(Effect.provide(TestDatabase.layer))
   )
 })
