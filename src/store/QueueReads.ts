@@ -119,8 +119,7 @@ export class QueueReads extends Context.Service<
         const rows = yield* sql`
           select id from queue_enqueue(
             array['backfill_market'], array[${JSON.stringify({ tickers: [ticker], force_full: true })}::text], array[1],
-            array[${`portal:${ticker}`}::text], array[0::float8], array[5])`
-        yield* sql`select pg_notify('work_queue_update', '{"job_type":"backfill_market","jobs":1}')`
+            array[${`portal:${ticker}`}::text], array[0::float8], array[5], true)`
         return rows.length === 0 ? "waiting" : "entered"
       })
 
