@@ -24,12 +24,20 @@ describe("the house", () => {
 
   it("would notice an arrow that runs back", () => {
     const intruder = path.join(root, "src/market/Intruder.ts")
-    fs.writeFileSync(intruder, 'import "../ingest/Retry.ts"\n')
+    fs.writeFileSync(intruder, 'import "../store/Retry.ts"\n')
     try {
       assert.throws(() => cruise("src/market"), /Command failed/)
     } finally {
       fs.rmSync(intruder)
     }
+  })
+
+  it("has one way into a transaction: a connection that breaks in it must not end a program", () => {
+    const direct = execFileSync("grep", ["-rl", "withTransaction", "src"], { cwd: root, encoding: "utf8" })
+    assert.deepStrictEqual(direct.trim().split("\n").sort(), [
+      "src/store/OriginalDatabase.ts",
+      "src/store/Transaction.ts"
+    ])
   })
 
   it("has an .env.example that tells what the programs read", () => {

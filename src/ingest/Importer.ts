@@ -10,6 +10,7 @@ import { ImportedCatalog } from "../store/ImportedCatalog.ts"
 import { ImportLedger, type ImportRun, noProgress, type Outcome, type Progress } from "../store/ImportLedger.ts"
 import { OriginalDatabase, type Position } from "../store/OriginalDatabase.ts"
 import { leftTables, type OriginalTable, originalTables, predictionTables } from "../store/OriginalRows.ts"
+import { transaction } from "../store/Transaction.ts"
 import { ImportTables, type Kept, type Keyed, type Marked, type Table } from "./ImportTables.ts"
 
 /** Another process imports into this database. */
@@ -134,7 +135,7 @@ export class Importer extends Context.Service<
           }
           yield* ledger.saveProgress(run, name, progress)
           return progress
-        }).pipe(sql.withTransaction)
+        }).pipe(transaction(sql))
 
       const tables = yield* ImportTables
       const readers: Record<

@@ -10,6 +10,7 @@ import { fromMillis } from "../market/Timestamp.ts"
 import { Partitions } from "./Partitions.ts"
 import { PgArray } from "./PgArray.ts"
 import { type Provenance, provenance } from "./Provenance.ts"
+import { transaction } from "./Transaction.ts"
 
 /** The candles of one market that end after `fromMillis` and not after `toMillis`, epoch milliseconds. */
 export interface CandleSpan {
@@ -199,7 +200,7 @@ export class Candles extends Context.Service<
         yield* partitions.ensureCandleMonths(
           new Set(read.candles.map(({ endSeconds }) => Partitions.monthOf(endSeconds * 1000)))
         )
-        return yield* sql.withTransaction(Effect.tap(upsertCandles(read), addChecked(read.checked)))
+        return yield* transaction(sql)(Effect.tap(upsertCandles(read), addChecked(read.checked)))
       })
 
       const missing = Effect.fn("Candles.missing")(function* (spans: ReadonlyArray<CandleSpan>) {

@@ -6,6 +6,7 @@ import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { ForecastMarket } from "./ForecastInputs.ts"
 import { type Claim, ForecastSchedule } from "./ForecastSchedule.ts"
+import { transaction } from "./Transaction.ts"
 
 /** The lease ended and somebody else has the event: what was made is not stored. */
 export class ClaimLost extends Schema.TaggedError<ClaimLost>()("ClaimLost", { eventTicker: Schema.String }) {}
@@ -116,7 +117,7 @@ export class ForecastRuns extends Context.Service<
         }
         if (stored < forecasts.length) yield* sql`update prediction_runs set forecasts = ${stored} where id = ${id}`
         return { outcome, stored }
-      }, sql.withTransaction)
+      }, transaction(sql))
 
       return ForecastRuns.of({ save })
     })

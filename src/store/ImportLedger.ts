@@ -10,6 +10,7 @@ import { fromMicros } from "../market/Timestamp.ts"
 import { type FaultKind, isToldByRow, type RowFault } from "./ImportFaults.ts"
 import type { Position } from "./OriginalDatabase.ts"
 import type { OriginalTable } from "./OriginalRows.ts"
+import { transaction } from "./Transaction.ts"
 
 export interface ImportRun {
   readonly sourceId: number
@@ -115,7 +116,7 @@ export class ImportLedger extends Context.Service<
             ? open
             : yield* sql<{ run_id: bigint }>`insert into import_runs (source_id) values (${sourceId}) returning run_id`
         return { sourceId, runId: Number(run!.run_id), resumed: open.length > 0 }
-      }, sql.withTransaction)
+      }, transaction(sql))
 
       const progress = Effect.fn("ImportLedger.progress")(function* (run: ImportRun, table: OriginalTable) {
         const rows = yield* sql<{

@@ -4,6 +4,7 @@ import * as Layer from "effect/Layer"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { fromMillis } from "../market/Timestamp.ts"
+import { transaction } from "./Transaction.ts"
 
 /** Where a market stands: trading or paused; past its close; final. */
 export type MarketStage = "open" | "closed" | "settled"
@@ -150,7 +151,7 @@ export class MarketCompletion extends Context.Service<
       )
 
       const startAnew = Effect.fn("MarketCompletion.startAnew")((closedAfterMillis: number) =>
-        sql.withTransaction(
+        transaction(sql)(
           Effect.gen(function* () {
             yield* sql`
                 delete from candle_ranges c using markets m

@@ -10,6 +10,7 @@ import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
 import { Partitions } from "./Partitions.ts"
 import { complaintOf, sqlProblem } from "./SqlProblem.ts"
+import { transaction } from "./Transaction.ts"
 
 export interface Migration {
   readonly version: number
@@ -73,7 +74,7 @@ export class Migrations extends Context.Service<
           const scripts = yield* outstanding()
           yield* Effect.forEach(scripts, apply, { discard: true })
           return scripts.map(identify)
-        }).pipe(sql.withTransaction)
+        }).pipe(transaction(sql))
 
         const run = Effect.gen(function* () {
           const applied = yield* applyAll

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import { transaction } from "./Transaction.ts"
 
 /** A piece of a document, as a search finds it; `score`: more is nearer. */
 export interface Piece {
@@ -102,7 +103,7 @@ export class RagDocuments extends Context.Service<
             known: pieces.length - added,
             superseded: superseded.filter((row) => row.superseded_at !== null).length
           }
-        }, sql.withTransaction)
+        }, transaction(sql))
 
         const unembedded = Effect.fn("RagDocuments.unembedded")((model: string, limit: number) =>
           sql<{ id: bigint; text: string }>`
