@@ -17,7 +17,9 @@ export const payloads = {
   repair_gap: Schema.Struct({
     tickers,
     from_ts: Schema.optionalKey(Timestamp),
-    to_ts: Schema.optionalKey(Timestamp)
+    to_ts: Schema.optionalKey(Timestamp),
+    /** Absent: both. */
+    only: Schema.optionalKey(Schema.Literals(["candles", "trades"]))
   }),
   /** Fetches the results, settlement values and last candles of closed markets. */
   cleanup_market: Schema.Struct({ tickers }),

@@ -32,7 +32,7 @@ export class Lanes {
    */
   found(claim: Claim, wanted: number, isFull: boolean): void {
     if (claim.jobs.length < wanted) {
-      for (const key of this.#after.keys()) this.#after.set(key, claim.newestPosition)
+      for (const [key, after] of this.#after) this.#after.set(key, Math.max(after, claim.newestPosition))
       return
     }
     const furthest = new Map<string, number>()

@@ -66,7 +66,13 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
   const room = yield* Latch.make(true)
   const empty = yield* Latch.make(true)
   const waiting: Array<ClaimedRow> = []
+  /** Opens when a full search is due, as often as those may be made. */
+  const owed = yield* Latch.make(false)
+  /** Hears that a full search found jobs behind what was seen, and maybe not all of them. */
+  const behind = yield* Queue.sliding<void>(1)
   let held = 0
+  /** How many jobs the searches under way may bring. */
+  let asking = 0
   let runningCount = 0
   let usualSeconds = 1
   let isDraining = false
@@ -111,11 +117,18 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
     })
   })
 
-  const claim = Effect.gen(function* () {
-    const wanted = Math.max(1, credit())
+  /** A fast search goes on after what was seen, a full one looks at everything. */
+  const claim = Effect.fnUntraced(function* (isFull: boolean) {
+    const wanted = Math.max(1, credit() - asking)
+    asking += wanted
     const began = yield* Clock.currentTimeMillis
-    const isFull = began >= lanes.fullAt
-    const found = yield* untilDatabaseAnswers(jobs.claim(instance, lanes.lanes(isFull), wanted))
+    const found = yield* untilDatabaseAnswers(jobs.claim(instance, lanes.lanes(isFull), wanted)).pipe(
+      Effect.ensuring(
+        Effect.sync(() => {
+          asking -= wanted
+        })
+      )
+    )
     if (found === undefined) return yield* new LeaseLost({ instance })
     lanes.found(found, wanted, isFull)
     if (isFull) {
@@ -133,21 +146,27 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
       if (isDraining) yield* giveBackWaiting
       yield* startWaiting
     }
-    return { isExhausted: found.jobs.length < wanted, isFull }
+    return found.jobs.length < wanted
   })
 
   const claims = Effect.gen(function* () {
-    let owesFull = true
     while (true) {
       yield* Latch.await(room)
-      const { isExhausted, isFull } = yield* claim
-      if (!isExhausted) continue
-      if (isFull) owesFull = false
-      const now = yield* Clock.currentTimeMillis
+      if (!(yield* claim(false))) continue
+      owed.openUnsafe()
       const pollMillis = options.pollSeconds * 1000 * (yield* Random.nextBetween(0.9, 1.1))
-      const waitMillis = owesFull ? Math.min(pollMillis, Math.max(1, lanes.fullAt - now)) : pollMillis
-      yield* Effect.timeoutOption(options.hints.next, Duration.millis(waitMillis))
-      owesFull = true
+      yield* Effect.timeoutOption(Effect.raceFirst(options.hints.next, Queue.take(behind)), Duration.millis(pollMillis))
+    }
+  })
+
+  /** Apart from the fast ones: a full search may be slow, and a new job does not wait for it. */
+  const fullSearches = Effect.gen(function* () {
+    while (true) {
+      yield* Latch.await(owed)
+      owed.closeUnsafe()
+      yield* Effect.sleep(Duration.millis(Math.max(0, lanes.fullAt - (yield* Clock.currentTimeMillis))))
+      yield* Latch.await(room)
+      if (!(yield* claim(true))) yield* Queue.offer(behind, undefined)
     }
   })
 
@@ -236,7 +255,7 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
   const session: Session = {
     run: Effect.andThen(
       untilDatabaseAnswers(jobs.join(member, leaseSeconds)),
-      Effect.raceAllFirst([claims, settling, beats])
+      Effect.raceAllFirst([claims, fullSearches, settling, beats])
     ),
     drain: Effect.fnUntraced(function* (patience) {
       isDraining = true
