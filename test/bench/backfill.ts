@@ -1,5 +1,4 @@
 import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as PgClient from "@effect/sql-pg/PgClient"
@@ -41,6 +40,7 @@ import { IngestState } from "../../src/store/IngestState.ts"
 import { MarketCompletion } from "../../src/store/MarketCompletion.ts"
 import { Migrations } from "../../src/store/Migrations.ts"
 import { Partitions } from "../../src/store/Partitions.ts"
+import * as Programs from "../support/Programs.ts"
 
 /*
  * Method. A real PostgreSQL 18 and the simulated exchange at the limits of a Basic account (200 tokens a second, 600 at most, 10 a call; a
@@ -260,14 +260,7 @@ const run = Effect.fnUntraced(function* (
 })
 
 const bench = Effect.fn("bench.backfill")(function* (json: boolean) {
-  const home = yield* Effect.acquireRelease(
-    Effect.sync(() => {
-      const made = fs.mkdtempSync(path.join(os.tmpdir(), "bench-"))
-      fs.chmodSync(made, 0o755)
-      return made
-    }),
-    (made) => Effect.sync(() => fs.rmSync(made, { recursive: true, force: true }))
-  )
+  const home = yield* Programs.folder
   yield* Effect.gen(function* () {
     const { control, keyId, privateKeyPem, restUrl } = yield* Simulator
     const key = path.join(home, "key.pem")

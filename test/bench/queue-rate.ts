@@ -1,5 +1,3 @@
-import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
@@ -7,10 +5,10 @@ import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import * as HttpClient from "effect/http/HttpClient"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { EmbeddedPostgres } from "../../src/store/EmbeddedPostgres.ts"
+import * as Exchange from "../support/Exchange.ts"
 import * as Programs from "../support/Programs.ts"
 
 /*
@@ -29,35 +27,16 @@ const tokensPerCall = 10
 const tokensPerSecond = 200
 
 const bench = Effect.fn("bench.queueRate")(function* ({ json, seconds, workers }: Options) {
-  const home = yield* Effect.acquireRelease(
-    Effect.sync(() => {
-      const made = fs.mkdtempSync(path.join(os.tmpdir(), "bench-"))
-      fs.chmodSync(made, 0o755)
-      return made
-    }),
-    (made) => Effect.sync(() => fs.rmSync(made, { recursive: true, force: true }))
-  )
+  const home = yield* Programs.folder
   yield* Effect.gen(function* () {
     const { url } = yield* EmbeddedPostgres
     yield* Effect.gen(function* () {
       const sql = yield* PgClient.PgClient
-      const http = yield* HttpClient.HttpClient
-      const keys = path.join(home, "keys")
-      const exchange = yield* Programs.running("exchange", {}, [
-        "--port=0",
-        "--speed=1",
-        "--no-ledger",
-        `--keys-dir=${keys}`
-      ])
-      const announced = JSON.parse(yield* exchange.firstLine)
+      const exchange = yield* Exchange.start(path.join(home, "keys"), ["--speed=1", "--no-ledger"])
       const env = {
         DATABASE_URL: Redacted.value(url),
         DATA_DIR: home,
-        KALSHI_API_KEY_ID: fs.readFileSync(path.join(keys, "kalshi-key-id"), "utf8").trim(),
-        KALSHI_PRIVATE_KEY_PEM_PATH: path.join(keys, "kalshi-key.pem"),
-        KALSHI_REST_URL: announced.rest,
-        KALSHI_WS_URL: announced.ws,
-        EXCHANGE_CLOCK: announced.clock,
+        ...exchange.settings,
         LOG_LEVEL: "Warn"
       }
       yield* Programs.run("migrator", env)
@@ -72,9 +51,7 @@ const bench = Effect.fn("bench.queueRate")(function* ({ json, seconds, workers }
         select 'backfill_market', jsonb_build_object('tickers', jsonb_build_array(m.ticker), 'force_full', true)
         from (select ticker from markets where open_time < clock_timestamp() limit 300) m, generate_series(1, 20)`
       const all = yield* Effect.forEach(Array.from({ length: workers }), () => Programs.running("worker", env))
-      const stats = Effect.flatMap(http.get(`${announced.control}/stats`), (answer) => answer.json).pipe(
-        Effect.map((value) => value as { readonly requests: number; readonly http429: number })
-      )
+      const stats = exchange.json<{ readonly requests: number; readonly http429: number }>("stats")
       // What was in store at the beginning is used up by then.
       yield* Effect.sleep("10 seconds")
       const before = yield* stats

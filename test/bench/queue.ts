@@ -1,6 +1,4 @@
 import { type ChildProcess, spawn } from "node:child_process"
-import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as PgClient from "@effect/sql-pg/PgClient"
@@ -20,6 +18,7 @@ import { EmbeddedPostgres } from "../../src/store/EmbeddedPostgres.ts"
 import { Migrations } from "../../src/store/Migrations.ts"
 import { QueueJobs } from "../../src/store/QueueJobs.ts"
 import { databaseUrl } from "../support/PostgresServer.ts"
+import * as Programs from "../support/Programs.ts"
 
 /*
  * Method. One real PostgreSQL 18 with fsync on; ours, graphile-worker and pg-boss each in a database of its own there. A consumer is
@@ -258,14 +257,7 @@ const perSecond = Effect.fnUntraced(function* (count: number, work: Effect.Effec
 const round = (value: number) => Number(value.toFixed(2))
 
 const bench = Effect.fn("bench.queue")(function* ({ isAlone, isHeldOnly, jobs, json }: Options) {
-  const home = yield* Effect.acquireRelease(
-    Effect.sync(() => {
-      const made = fs.mkdtempSync(path.join(os.tmpdir(), "bench-"))
-      fs.chmodSync(made, 0o755)
-      return made
-    }),
-    (made) => Effect.sync(() => fs.rmSync(made, { recursive: true, force: true }))
-  )
+  const home = yield* Programs.folder
   yield* Effect.gen(function* () {
     const server = Redacted.value((yield* EmbeddedPostgres).url)
     const admin = yield* PgClient.make({ url: Redacted.make(server), maxConnections: 1 })

@@ -1,5 +1,4 @@
 import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
@@ -15,6 +14,7 @@ import * as pg from "pg"
 import { from as copyFrom } from "pg-copy-streams"
 import * as Ports from "../../src/local/Ports.ts"
 import { EmbeddedPostgres } from "../../src/store/EmbeddedPostgres.ts"
+import * as Exchange from "../support/Exchange.ts"
 import * as Programs from "../support/Programs.ts"
 
 /*
@@ -109,37 +109,18 @@ const copyRows = async (url: string, rows: ReadonlyArray<ReadonlyArray<string | 
 }
 
 const bench = Effect.fn("bench.ticks")(function* ({ json, profile, rate, seconds }: Options) {
-  const home = yield* Effect.acquireRelease(
-    Effect.sync(() => {
-      const made = fs.mkdtempSync(path.join(os.tmpdir(), "bench-"))
-      fs.chmodSync(made, 0o755)
-      return made
-    }),
-    (made) => Effect.sync(() => fs.rmSync(made, { recursive: true, force: true }))
-  )
+  const home = yield* Programs.folder
   yield* Effect.gen(function* () {
     const { url } = yield* EmbeddedPostgres
     yield* Effect.gen(function* () {
       const sql = yield* PgClient.PgClient
       const http = yield* HttpClient.HttpClient
-      const keys = path.join(home, "keys")
-      const exchange = yield* Programs.running("exchange", {}, [
-        "--port=0",
-        "--speed=1",
-        `--rate=${rate}`,
-        "--no-ledger",
-        `--keys-dir=${keys}`
-      ])
-      const announced = JSON.parse(yield* exchange.firstLine)
+      const exchange = yield* Exchange.start(path.join(home, "keys"), ["--speed=1", `--rate=${rate}`, "--no-ledger"])
       const healthPort = yield* Ports.free()
       const env = {
         DATABASE_URL: Redacted.value(url),
         DATA_DIR: home,
-        KALSHI_API_KEY_ID: fs.readFileSync(path.join(keys, "kalshi-key-id"), "utf8").trim(),
-        KALSHI_PRIVATE_KEY_PEM_PATH: path.join(keys, "kalshi-key.pem"),
-        KALSHI_REST_URL: announced.rest,
-        KALSHI_WS_URL: announced.ws,
-        EXCHANGE_CLOCK: announced.clock,
+        ...exchange.settings,
         BACKFILL_SECONDS: "0",
         CLOSED_CLEANUP_SECONDS: "0"
       }

@@ -6,7 +6,7 @@ import type * as Redacted from "effect/Redacted"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import { makeReader } from "../../src/ingest/JournalReader.ts"
 import { JournalSegments } from "../../src/ingest/JournalSegments.ts"
-import type { Exchange } from "./Exchange.ts"
+import type { Exchange } from "../support/Exchange.ts"
 import { type Channel, type Counts, channels, type Evidence, type Gap, type Testimony } from "./Verdict.ts"
 
 class Tally {

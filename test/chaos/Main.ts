@@ -2,12 +2,13 @@ import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as RabbitBroker from "../../src/local/RabbitBroker.ts"
+import * as Programs from "../support/Programs.ts"
 import { numberOption, runMain } from "./Options.ts"
 import { perform as performQueue, type QueueScenario } from "./queue/QueueScenario.ts"
 import { queueScenarios } from "./queue/QueueScenarios.ts"
 import { ownDatabase, perform, type Scenario } from "./Scenario.ts"
 import { scenarios } from "./Scenarios.ts"
-import { type Play, temporary } from "./Stage.ts"
+import type { Play } from "./Stage.ts"
 
 const usage = `npm run chaos -- SCENARIO [--seed N] [--rate N] [--for SECONDS] [--json]; SCENARIO is one of ${[...scenarios, ...queueScenarios].map(({ name }) => name).join(", ")}`
 
@@ -26,7 +27,7 @@ const queueChaos = Effect.fnUntraced(function* (scenario: QueueScenario, args: R
     return yield* Console.error("no RabbitMQ is installed here; install Debian's rabbitmq-server").pipe(
       Effect.as(false)
     )
-  const home = yield* temporary
+  const home = yield* Programs.folder
   const { facts, ...outcome } = yield* performQueue(scenario, play, yield* ownDatabase(home, scenario.server))
   const flat = { ...outcome, ...facts }
   yield* Console.log(args.includes("--json") ? JSON.stringify(flat) : JSON.stringify(flat, null, 2))
@@ -35,7 +36,7 @@ const queueChaos = Effect.fnUntraced(function* (scenario: QueueScenario, args: R
 
 const chaos = Effect.fnUntraced(function* (scenario: Scenario, args: ReadonlyArray<string>) {
   const play = yield* played(scenario.usual, args)
-  const home = yield* temporary
+  const home = yield* Programs.folder
   const outcome = yield* perform(scenario, play, home, yield* ownDatabase(home))
   const { duplicated, facts, gaps, lost, sent, stored, unexplained, ...besides } = outcome
   const flat = { sent, stored, lost, duplicated, gaps, unexplained, ...besides, ...facts }

@@ -3,8 +3,8 @@ import { assert, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { TestDatabase } from "../support/Database.ts"
 import { throwaway } from "../support/PostgresServer.ts"
+import * as Programs from "../support/Programs.ts"
 import { ownDatabase, perform, type Scenario } from "./Scenario.ts"
-import { temporary } from "./Stage.ts"
 
 /** The scenario in its short form, as a test of the suite. */
 export const plays = (scenario: Scenario): void =>
@@ -12,7 +12,7 @@ export const plays = (scenario: Scenario): void =>
     `${scenario.name}: ${scenario.about}`,
     () =>
       Effect.gen(function* () {
-        const home = yield* temporary
+        const home = yield* Programs.folder
         const outcome =
           scenario.ownsServer === true
             ? yield* perform(

@@ -2,10 +2,10 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { TestDatabase } from "../support/Database.ts"
 import { throwaway } from "../support/PostgresServer.ts"
+import * as Programs from "../support/Programs.ts"
 import { perform } from "./queue/QueueScenario.ts"
 import { queueScenarios } from "./queue/QueueScenarios.ts"
 import { ownDatabase } from "./Scenario.ts"
-import { temporary } from "./Stage.ts"
 
 describe("chaos of the queue", () => {
   // What a broker may do is in test/queue/RabbitWakeUp.test.ts.
@@ -19,7 +19,7 @@ describe("chaos of the queue", () => {
               ? yield* perform(
                   scenario,
                   scenario.short,
-                  yield* ownDatabase(yield* temporary, {
+                  yield* ownDatabase(yield* Programs.folder, {
                     ...throwaway,
                     synchronous_commit: "on",
                     ...scenario.server

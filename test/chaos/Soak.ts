@@ -5,6 +5,7 @@ import * as Console from "effect/Console"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as DurationText from "../../src/local/DurationText.ts"
+import * as Programs from "../support/Programs.ts"
 import { flatness, type Sample } from "./Flatness.ts"
 import { numberOption, runMain, textOption } from "./Options.ts"
 import { ownDatabase } from "./Scenario.ts"
@@ -38,7 +39,7 @@ const soak = Effect.fnUntraced(function* (seconds: number, args: ReadonlyArray<s
     rate: yield* numberOption(args, "rate", 5_000),
     forSeconds: seconds
   }
-  const home = yield* Stage.temporary
+  const home = yield* Programs.folder
   const database = yield* ownDatabase(home)
   const stage = yield* Stage.make(home, { play, database, exchangeArgs: ["--no-ledger"] })
   const ws = yield* stage.startWs()

@@ -1,5 +1,3 @@
-import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -8,9 +6,9 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Ports from "../../src/local/Ports.ts"
+import * as Exchange from "../support/Exchange.ts"
 import * as Programs from "../support/Programs.ts"
 import * as Evidence from "./Evidence.ts"
-import * as Exchange from "./Exchange.ts"
 
 /** How a scenario is played: `forSeconds` is about the length of the trouble, `rate` the extra ticker frames a second. */
 export interface Play {
@@ -75,15 +73,6 @@ export interface StageOptions {
   readonly journals?: string
 }
 
-export const temporary = Effect.acquireRelease(
-  Effect.sync(() => {
-    const made = fs.mkdtempSync(path.join(os.tmpdir(), "chaos-"))
-    fs.chmodSync(made, 0o755)
-    return made
-  }),
-  (made) => Effect.sync(() => fs.rmSync(made, { recursive: true, force: true }))
-)
-
 const everyChannel = "ticker,trade,orderbook_delta,market_lifecycle_v2"
 
 /** Exchange, rest and the means to start ws processes, over a database with tables. */
@@ -91,8 +80,7 @@ export const make = Effect.fnUntraced(function* (home: string, options: StageOpt
   const { database, play } = options
   const http = yield* HttpClient.HttpClient
   const scope = yield* Effect.scope
-  const keys = path.join(home, "keys")
-  const exchange = yield* Exchange.start(keys, [
+  const exchange = yield* Exchange.start(path.join(home, "keys"), [
     "--speed=1",
     `--rate=${play.rate}`,
     `--seed=${play.seed}`,
@@ -101,15 +89,11 @@ export const make = Effect.fnUntraced(function* (home: string, options: StageOpt
   const env = {
     DATABASE_URL: Redacted.value(database.url),
     DATA_DIR: home,
-    KALSHI_API_KEY_ID: fs.readFileSync(path.join(keys, "kalshi-key-id"), "utf8").trim(),
-    KALSHI_PRIVATE_KEY_PEM_PATH: path.join(keys, "kalshi-key.pem"),
-    KALSHI_REST_URL: exchange.rest,
-    KALSHI_WS_URL: exchange.ws,
+    ...exchange.settings,
     KALSHI_WS_CHANNELS: everyChannel,
     // A hole that is filled behind our back would not be seen.
     TRADE_RECONCILE_SECONDS: "0",
     LOG_LEVEL: "Warn",
-    EXCHANGE_CLOCK: exchange.clock,
     ...options.settings
   }
   const journals = options.journals ?? path.join(home, "journal")

@@ -1,38 +1,24 @@
-import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { TestDatabase } from "../support/Database.ts"
 import * as Debian15 from "../support/Debian15.ts"
+import * as Exchange from "../support/Exchange.ts"
 import * as Programs from "../support/Programs.ts"
-
-const temporary = Effect.acquireRelease(
-  Effect.sync(() => {
-    const made = fs.mkdtempSync(path.join(os.tmpdir(), "programs-"))
-    fs.chmodSync(made, 0o755)
-    return made
-  }),
-  (made) => Effect.sync(() => fs.rmSync(made, { recursive: true, force: true }))
-)
 
 /** exchange, migrator, rest and ws as a user starts them, one process each, against the given empty database. */
 const recordsInto = Effect.fnUntraced(function* (databaseUrl: string) {
-  const home = yield* temporary
-  const keys = path.join(home, "keys")
-  const exchange = yield* Programs.running("exchange", {}, ["--port=0", "--speed=60", `--keys-dir=${keys}`])
-  const announced = JSON.parse(yield* exchange.firstLine)
+  const home = yield* Programs.folder
+  const exchange = yield* Exchange.start(path.join(home, "keys"), ["--speed=60"])
   const env = {
     DATABASE_URL: databaseUrl,
     DATA_DIR: home,
-    KALSHI_API_KEY_ID: fs.readFileSync(path.join(keys, "kalshi-key-id"), "utf8").trim(),
-    KALSHI_PRIVATE_KEY_PEM_PATH: path.join(keys, "kalshi-key.pem"),
-    KALSHI_REST_URL: announced.rest,
-    KALSHI_WS_URL: announced.ws,
-    EXCHANGE_CLOCK: announced.clock,
+    ...exchange.settings,
     BACKFILL_FIRST_DAYS: "0.05"
   }
   assert.strictEqual((yield* Programs.run("migrator", env)).code, 0)
@@ -72,7 +58,7 @@ describe("node dist/exchange.js, migrator.js, rest.js and ws.js", () => {
       Effect.gen(function* () {
         const { url } = yield* TestDatabase
         yield* recordsInto(Redacted.value(url))
-      }).pipe(Effect.provide(TestDatabase.layerEmpty)),
+      }).pipe(Effect.provide(Layer.mergeAll(TestDatabase.layerEmpty, NodeHttpClient.layerNodeHttp))),
     120_000
   )
 
@@ -90,7 +76,10 @@ describe("node dist/exchange.js, migrator.js, rest.js and ws.js", () => {
           )
           assert.deepStrictEqual(version, [{ n: 15 }])
           yield* recordsInto(Redacted.value(url))
-        }).pipe(Effect.provide(PgClient.layer({ url, maxConnections: 2 })), Effect.retry(Schedule.spaced("200 millis")))
+        }).pipe(
+          Effect.provide(Layer.mergeAll(PgClient.layer({ url, maxConnections: 2 }), NodeHttpClient.layerNodeHttp)),
+          Effect.retry(Schedule.spaced("200 millis"))
+        )
       }),
     120_000
   )

@@ -1,4 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
 
@@ -32,6 +34,16 @@ const start = (
     env: { ...machine(), ENV_FILE: "/dev/null", ...env },
     stdio: ["ignore", "pipe", "pipe"]
   })
+
+/** A folder of one's own that PostgreSQL's account may enter, too; gone when the scope closes. */
+export const folder = Effect.acquireRelease(
+  Effect.sync(() => {
+    const made = fs.mkdtempSync(path.join(os.tmpdir(), "kalshi-ingestor-"))
+    fs.chmodSync(made, 0o755)
+    return made
+  }),
+  (made) => Effect.sync(() => fs.rmSync(made, { recursive: true, force: true }))
+)
 
 /** Runs a program of `dist/` to its end. */
 export const run = (program: string, env: Environment, args: ReadonlyArray<string> = []): Effect.Effect<Ended> =>
