@@ -40,12 +40,12 @@ import { Trades } from "./store/Trades.ts"
 import { TradeWindows } from "./store/TradeWindows.ts"
 
 const History = Layer.mergeAll(EventScan.layer, Delegation.layer).pipe(
-  Layer.provideMerge(CandleHistory.layer),
+  Layer.provideMerge(Layer.merge(CandleHistory.layer, TradeHistory.layer)),
   Layer.provideMerge(EventIntake.layer)
 )
 const Loops = Layer.mergeAll(
   Layer.mergeAll(Discovery, Backfill, ClosedCleanup, TradeReconcile, GapRepair, Consistency).pipe(
-    Layer.provide([AccountCheck.layer, LifecycleResumed.layer, TradeHistory.layer]),
+    Layer.provide([AccountCheck.layer, LifecycleResumed.layer]),
     Layer.provide(History)
   ),
   CoverageLoop,

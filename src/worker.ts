@@ -3,6 +3,7 @@ import { AccountCheck } from "./ingest/AccountCheck.ts"
 import { CandleHistory } from "./ingest/CandleHistory.ts"
 import { EventIntake } from "./ingest/EventIntake.ts"
 import * as FencedStores from "./ingest/FencedStores.ts"
+import { GapPull } from "./ingest/GapPull.ts"
 import * as JobBodies from "./ingest/JobBodies.ts"
 import { MarketCatchUp } from "./ingest/MarketCatchUp.ts"
 import { MarketOutcomes } from "./ingest/MarketOutcomes.ts"
@@ -30,8 +31,8 @@ import { Trades } from "./store/Trades.ts"
 import { TradeWindows } from "./store/TradeWindows.ts"
 
 const Handlers = JobBodies.layer.pipe(
-  Layer.provide([MarketCatchUp.layer, MarketOutcomes.layer, TradeHistory.layer]),
-  Layer.provide(CandleHistory.layer),
+  Layer.provide([GapPull.layer, MarketCatchUp.layer, MarketOutcomes.layer]),
+  Layer.provide([CandleHistory.layer, TradeHistory.layer]),
   Layer.provide(EventIntake.layer)
 )
 const Store = FencedStores.layer.pipe(

@@ -10,12 +10,12 @@ import { Loops } from "../runtime/Loops.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { IngestState } from "../store/IngestState.ts"
 import { MarketCompletion, type MarketStage } from "../store/MarketCompletion.ts"
+import { untilDatabaseAnswers } from "../store/Retry.ts"
 import { AccountCheck } from "./AccountCheck.ts"
 import { bothPulls, nothingPulled } from "./CandleHistory.ts"
 import { EventScan } from "./EventScan.ts"
 import * as IngestConfig from "./IngestConfig.ts"
 import { MarketCatchUp } from "./MarketCatchUp.ts"
-import { untilDatabaseAnswers } from "./Retry.ts"
 
 const passes = Metric.counter("backfill_passes", { description: "Complete backfill passes", incremental: true })
 const failures = Metric.counter("backfill_failures", {

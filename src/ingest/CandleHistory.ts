@@ -17,10 +17,10 @@ import type { SettingError } from "../runtime/SettingError.ts"
 import { type CandleSpan, Candles } from "../store/Candles.ts"
 import { Catalog } from "../store/Catalog.ts"
 import type { Provenance } from "../store/Provenance.ts"
+import { untilDatabaseAnswers } from "../store/Retry.ts"
 import { isData } from "../store/SqlState.ts"
 import { type CandleCall, type CandleRequest, exchangeLimits, plan, tickersOf } from "./CandlePlan.ts"
 import * as IngestConfig from "./IngestConfig.ts"
-import { untilDatabaseAnswers } from "./Retry.ts"
 
 const requested = Metric.counter("candle_requests", {
   description: "Calls for candles by kind and outcome",

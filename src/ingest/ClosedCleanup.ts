@@ -9,12 +9,12 @@ import { Loops } from "../runtime/Loops.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { ActiveMarkets } from "../store/ActiveMarkets.ts"
 import type { IncompleteMarket, MarketStage } from "../store/MarketCompletion.ts"
+import { untilDatabaseAnswers } from "../store/Retry.ts"
 import { AccountCheck } from "./AccountCheck.ts"
 import { bothPulls, nothingPulled } from "./CandleHistory.ts"
 import * as IngestConfig from "./IngestConfig.ts"
 import { type CatchUpQuery, MarketCatchUp } from "./MarketCatchUp.ts"
 import { MarketOutcomes, tickersPerCall } from "./MarketOutcomes.ts"
-import { untilDatabaseAnswers } from "./Retry.ts"
 
 const passes = Metric.counter("closed_cleanup_passes", {
   description: "Complete passes over closed markets",

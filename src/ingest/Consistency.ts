@@ -11,11 +11,11 @@ import { Health } from "../runtime/Health.ts"
 import { Loops } from "../runtime/Loops.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { type CheckKind, type CheckOutcome, ConsistencyChecks } from "../store/ConsistencyChecks.ts"
+import { untilDatabaseAnswers } from "../store/Retry.ts"
 import { TradeWindows } from "../store/TradeWindows.ts"
 import { AccountCheck } from "./AccountCheck.ts"
 import { CandleHistory } from "./CandleHistory.ts"
 import * as IngestConfig from "./IngestConfig.ts"
-import { untilDatabaseAnswers } from "./Retry.ts"
 
 const compared = (what: CheckKind) =>
   Metric.counter("consistency_compared", {

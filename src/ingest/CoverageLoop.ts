@@ -9,9 +9,9 @@ import { Health } from "../runtime/Health.ts"
 import { Loops } from "../runtime/Loops.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { Coverage } from "../store/Coverage.ts"
+import { untilDatabaseAnswers } from "../store/Retry.ts"
 import { coverageMoment } from "./CoverageMoment.ts"
 import * as IngestConfig from "./IngestConfig.ts"
-import { untilDatabaseAnswers } from "./Retry.ts"
 
 const hoursIn = (state: string) =>
   Metric.gauge("coverage_market_hours", {

@@ -2,6 +2,7 @@ import type * as PgClient from "@effect/sql-pg/PgClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { KalshiRest } from "../kalshi/KalshiRest.ts"
+import * as Timestamp from "../market/Timestamp.ts"
 import * as QueueConfig from "../queue/QueueConfig.ts"
 import * as RabbitWakeUp from "../queue/RabbitWakeUp.ts"
 import { WorkQueue } from "../queue/WorkQueue.ts"
@@ -11,14 +12,25 @@ import type { SettingError } from "../runtime/SettingError.ts"
 import type { Catalog } from "../store/Catalog.ts"
 import type { MarketCompletion } from "../store/MarketCompletion.ts"
 import { QueueJobs } from "../store/QueueJobs.ts"
+import { untilDatabaseAnswers } from "../store/Retry.ts"
 import { type CandleHistory, nothingPulled } from "./CandleHistory.ts"
 import type { EventIntake } from "./EventIntake.ts"
+import { GapPull, spanOf } from "./GapPull.ts"
 import { MarketCatchUp } from "./MarketCatchUp.ts"
 import { MarketOutcomes, tickersPerCall } from "./MarketOutcomes.ts"
-import { untilDatabaseAnswers } from "./Retry.ts"
+import type { TradeHistory } from "./TradeHistory.ts"
 
 /** Less urgent than what a person waits for. */
 const priority = 6
+
+/** A job of a span asks the same list of trades whatever its markets: it takes as many as a payload can carry. */
+const tickersPerJob = 1000
+
+const batches = (tickers: ReadonlyArray<string>, most: number): ReadonlyArray<readonly [string, ...Array<string>]> =>
+  Array.from({ length: Math.ceil(tickers.length / most) }, (_, n) => {
+    const [first, ...others] = tickers.slice(n * most, (n + 1) * most)
+    return [first!, ...others]
+  })
 
 /**
  * Hands work to the queue instead of doing it. A market that an unfinished job names already is not handed in again, whichever pass
@@ -34,11 +46,9 @@ const make = Effect.gen(function* () {
   ) {
     const busy = new Set([...(yield* jobs.tickersOf("backfill_market")), ...(yield* jobs.tickersOf("cleanup_market"))])
     const wanted = tickers.filter((ticker) => !busy.has(ticker))
-    const requests = Array.from({ length: Math.ceil(wanted.length / tickersPerCall) }, (_, n) => {
-      const [first, ...others] = wanted.slice(n * tickersPerCall, (n + 1) * tickersPerCall)
-      return { type, payload: { tickers: [first!, ...others] as const }, key: first!, priority }
-    })
-    const { entered } = yield* queue.enqueue(requests)
+    const { entered } = yield* queue.enqueue(
+      batches(wanted, tickersPerCall).map((some) => ({ type, payload: { tickers: some }, key: some[0], priority }))
+    )
     if (entered > 0) yield* Effect.logInfo("handed to workers", { type, jobs: entered, markets: wanted.length })
   }, untilDatabaseAnswers)
 
@@ -69,6 +79,32 @@ const delegated = Layer.mergeAll(
         read: (tickers) => Effect.as(handIn("cleanup_market", tickers), { ended: 0, final: [] })
       })
     })
+  ),
+  Layer.effect(
+    GapPull,
+    Effect.gen(function* () {
+      const queue = yield* WorkQueue
+      return GapPull.of({
+        pull: Effect.fnUntraced(function* ({ candles, markets, trades }) {
+          const { fromMillis, toMillis } = spanOf(markets)
+          const span = { from_ts: Timestamp.fromMillis(fromMillis), to_ts: Timestamp.fromMillis(toMillis) }
+          const only = candles && trades ? {} : { only: candles ? ("candles" as const) : ("trades" as const) }
+          const { entered } = yield* queue.enqueue(
+            batches(
+              markets.map(({ ticker }) => ticker),
+              tickersPerJob
+            ).map((tickers) => ({
+              type: "repair_gap" as const,
+              payload: { tickers, ...span, ...only },
+              key: `${span.from_ts} ${span.to_ts} ${tickers[0]}`,
+              priority
+            }))
+          )
+          if (entered > 0) yield* Effect.logInfo("handed to workers", { type: "repair_gap", jobs: entered, ...span })
+          return { problem: undefined, unknown: new Set() }
+        })
+      })
+    })
   )
 )
 
@@ -77,9 +113,16 @@ export const layer = Layer.unwrap(
   Effect.gen(function* () {
     const { enable } = yield* Setting.read(QueueConfig.delegation)
     const chosen: Layer.Layer<
-      MarketCatchUp | MarketOutcomes,
+      GapPull | MarketCatchUp | MarketOutcomes,
       SettingError,
-      CandleHistory | Catalog | EventIntake | ExchangeTime | KalshiRest | MarketCompletion | PgClient.PgClient
+      | CandleHistory
+      | Catalog
+      | EventIntake
+      | TradeHistory
+      | ExchangeTime
+      | KalshiRest
+      | MarketCompletion
+      | PgClient.PgClient
     > = enable
       ? delegated.pipe(
           Layer.provide(WorkQueue.layer),
@@ -87,7 +130,7 @@ export const layer = Layer.unwrap(
           Layer.provide(QueueJobs.layer),
           Layer.provide(MarketCatchUp.layer)
         )
-      : Layer.merge(MarketCatchUp.layer, MarketOutcomes.layer)
+      : Layer.mergeAll(GapPull.layer, MarketCatchUp.layer, MarketOutcomes.layer)
     return chosen
   })
 )

@@ -14,11 +14,11 @@ import * as Setting from "../runtime/Setting.ts"
 import { ActiveMarkets } from "../store/ActiveMarkets.ts"
 import { Catalog } from "../store/Catalog.ts"
 import { IngestState } from "../store/IngestState.ts"
+import { untilDatabaseAnswers } from "../store/Retry.ts"
 import { AccountCheck } from "./AccountCheck.ts"
 import { EventIntake } from "./EventIntake.ts"
 import * as IngestConfig from "./IngestConfig.ts"
 import { LifecycleResumed } from "./LifecycleResumed.ts"
-import { untilDatabaseAnswers } from "./Retry.ts"
 
 const passes = Metric.counter("discovery_passes", { description: "Complete discovery passes", incremental: true })
 const failures = Metric.counter("discovery_failures", {

@@ -17,8 +17,8 @@ import type { SettingError } from "../runtime/SettingError.ts"
 import { Catalog, type ClassifiedEvent } from "../store/Catalog.ts"
 import { IngestState } from "../store/IngestState.ts"
 import { MarketCompletion } from "../store/MarketCompletion.ts"
+import { untilDatabaseAnswers } from "../store/Retry.ts"
 import * as IngestConfig from "./IngestConfig.ts"
-import { untilDatabaseAnswers } from "./Retry.ts"
 
 const combos = Metric.counter("multivariate_events", {
   description: "Combos that the exchange listed, by whether they are recorded",

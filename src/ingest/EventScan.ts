@@ -13,8 +13,8 @@ import { toMillis } from "../market/Timestamp.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import { Catalog } from "../store/Catalog.ts"
 import type { MarketStage } from "../store/MarketCompletion.ts"
+import { untilDatabaseAnswers } from "../store/Retry.ts"
 import { EventIntake } from "./EventIntake.ts"
-import { untilDatabaseAnswers } from "./Retry.ts"
 
 /** What a scan came to. It was complete when it has no failures: every page of every status was read and stored. */
 export interface EventScanOutcome {

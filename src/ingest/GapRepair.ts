@@ -10,13 +10,13 @@ import { Loops } from "../runtime/Loops.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { type GappedMarket, GapRepairs, type OpenRepair } from "../store/GapRepairs.ts"
 import { IngestState } from "../store/IngestState.ts"
+import { untilDatabaseAnswers } from "../store/Retry.ts"
 import { TradeWindows } from "../store/TradeWindows.ts"
 import { AccountCheck } from "./AccountCheck.ts"
 import { CandleHistory } from "./CandleHistory.ts"
 import { discoveredUntilKey } from "./Discovery.ts"
+import { candleRequests, GapPull, type Hole, wholeSeconds } from "./GapPull.ts"
 import * as IngestConfig from "./IngestConfig.ts"
-import { untilDatabaseAnswers } from "./Retry.ts"
-import { TradeHistory } from "./TradeHistory.ts"
 
 const healedGaps = Metric.counter("gaps_repaired", {
   description: "Gaps of the live feed that were healed",
@@ -37,8 +37,6 @@ const feeds = Object.keys(remedies)
 
 const gapsAtOnce = 20
 const hoursAtOnce = 500
-/** Up to this many markets are asked for their trades one by one; the list of all markets is cheaper for more. */
-const marketsByName = 3
 const minuteMillis = 60_000
 const longestWaitSeconds = 6 * 3600
 
@@ -50,14 +48,17 @@ interface Problem {
 const failed = (what: string): Problem => ({ what, isFailure: true })
 const waits = (what: string): Problem => ({ what, isFailure: false })
 
-const wholeSeconds = ({ fromMillis, toMillis }: { readonly fromMillis: number; readonly toMillis: number }) => ({
-  fromMillis: Math.floor(fromMillis / 1000) * 1000,
-  toMillis: Math.ceil(toMillis / 1000) * 1000
-})
-const wholeMinutes = ({ fromMillis, toMillis }: { readonly fromMillis: number; readonly toMillis: number }) => ({
-  fromMillis: Math.floor(fromMillis / minuteMillis) * minuteMillis,
-  toMillis: Math.ceil(toMillis / minuteMillis) * minuteMillis
-})
+/** Markets that miss the same span together: what is pulled for them is pulled at once. */
+const alike = (markets: ReadonlyArray<GappedMarket>): Iterable<ReadonlyArray<GappedMarket>> => {
+  const groups = new Map<string, Array<GappedMarket>>()
+  for (const market of markets) {
+    const span = `${market.fromMillis} ${market.toMillis}`
+    const group = groups.get(span)
+    if (group === undefined) groups.set(span, [market])
+    else group.push(market)
+  }
+  return groups.values()
+}
 
 /**
  * Heals the closed gaps of the ledger: one-minute candles of the markets that were open in them, and the trades. A gap is marked only
@@ -78,41 +79,29 @@ export const GapRepair = Layer.effectDiscard(
     const state = yield* IngestState
     const gaps = yield* GapRepairs
     const candles = yield* CandleHistory
-    const trades = yield* TradeHistory
+    const pulls = yield* GapPull
     const windows = yield* TradeWindows
     const progress = { completedAt: yield* Clock.currentTimeMillis, detail: "no pass has completed yet" }
 
-    const requestsOf = (markets: ReadonlyArray<GappedMarket>) =>
-      markets.map((market) => ({
-        ticker: market.ticker,
-        seriesTicker: market.seriesTicker,
-        periodMinutes: 1 as const,
-        ...wholeMinutes(market)
-      }))
-
-    const healCandles = Effect.fnUntraced(function* (markets: ReadonlyArray<GappedMarket>) {
-      const requests = requestsOf(markets)
-      const pulled = yield* candles.pull(requests, "repaired")
-      if (pulled.failed > 0) return failed(pulled.problem ?? "candles could not be read")
-      const unknown = new Set(pulled.unknown)
-      const left = (yield* candles.missing(requests)).filter(({ ticker }) => !unknown.has(ticker))
-      return left.length > 0 ? waits(`candles of ${left.length} ranges may still change`) : undefined
+    /** What of a hole is not here. */
+    const lacks = Effect.fnUntraced(function* ({ markets, ...asked }: Hole) {
+      const left = asked.candles ? yield* candles.missing(candleRequests(markets)) : []
+      if (left.length > 0) return `candles of ${left.length} ranges are missing, or may still change`
+      if (asked.trades)
+        for (const market of markets) {
+          const { fromMillis, toMillis } = wholeSeconds(market)
+          if (!(yield* windows.isComplete(market.ticker, fromMillis, toMillis)))
+            return `trades of ${market.ticker} are not complete`
+        }
+      return undefined
     })
 
-    const healTrades = Effect.fnUntraced(function* (gap: OpenRepair, markets: ReadonlyArray<GappedMarket>) {
-      const causes: Array<string | undefined> = []
-      if (markets.length > marketsByName) causes.push((yield* trades.readRange(wholeSeconds(gap), "repaired")).cause)
-      else
-        for (const market of markets)
-          causes.push((yield* trades.readRange({ ...wholeSeconds(market), ticker: market.ticker }, "repaired")).cause)
-      const cause = causes.find((found) => found !== undefined)
-      if (cause !== undefined) return failed(cause)
-      for (const market of markets) {
-        const { fromMillis, toMillis } = wholeSeconds(market)
-        if (!(yield* windows.isComplete(market.ticker, fromMillis, toMillis)))
-          return waits(`trades of ${market.ticker} are not complete`)
-      }
-      return undefined
+    const fill = Effect.fnUntraced(function* (hole: Hole) {
+      if (hole.markets.length === 0 || (yield* lacks(hole)) === undefined) return undefined
+      const { problem, unknown } = yield* pulls.pull(hole)
+      if (problem !== undefined) return failed(problem)
+      const left = yield* lacks({ ...hole, markets: hole.markets.filter(({ ticker }) => !unknown.has(ticker)) })
+      return left === undefined ? undefined : waits(left)
     })
 
     /** Until then every market that the exchange announced is known. */
@@ -126,8 +115,7 @@ export const GapRepair = Layer.effectDiscard(
       const isDiscovered = (yield* discoveredUntil) > gap.toMillis
       const markets = gap.fromMillis < gap.toMillis ? yield* gaps.concerned(gap.gapId) : []
       const problems = [
-        markets.length > 0 && remedy.candles ? yield* healCandles(markets) : undefined,
-        markets.length > 0 && remedy.trades ? yield* healTrades(gap, markets) : undefined,
+        yield* fill({ markets, ...remedy }),
         isDiscovered ? undefined : waits("markets may be unknown until the next discovery pass")
       ].filter((problem) => problem !== undefined)
       if (problems.length > 0)
@@ -174,7 +162,8 @@ export const GapRepair = Layer.effectDiscard(
       const due = yield* gaps.due(feeds, time.fromWall(now - tradeLagSeconds * 1000), gapsAtOnce)
       yield* Effect.forEach(due, (gap) => untilDatabaseAnswers(attempt(gap)), { discard: true })
       if (due.length < gapsAtOnce)
-        yield* candles.pull(requestsOf(yield* gaps.degradedHours(yield* time.now, hoursAtOnce)), "repaired")
+        for (const hour of alike(yield* gaps.degradedHours(yield* time.now, hoursAtOnce)))
+          yield* fill({ markets: hour, candles: true, trades: false })
       const waiting = yield* gaps.waiting(feeds)
       yield* Metric.update(waitingGaps, waiting)
       progress.completedAt = yield* Clock.currentTimeMillis

@@ -12,9 +12,9 @@ import { Catalog } from "../store/Catalog.ts"
 import { MarketCompletion } from "../store/MarketCompletion.ts"
 import { CandleHistory } from "./CandleHistory.ts"
 import { EventIntake } from "./EventIntake.ts"
+import { GapPull } from "./GapPull.ts"
 import { MarketCatchUp } from "./MarketCatchUp.ts"
 import { MarketOutcomes, tickersPerCall } from "./MarketOutcomes.ts"
-import { TradeHistory } from "./TradeHistory.ts"
 
 /** What a worker does for the jobs of history: what rest does itself without a queue. */
 export const layer = Layer.effect(
@@ -27,7 +27,7 @@ export const layer = Layer.effect(
     const intake = yield* EventIntake
     const catchUp = yield* MarketCatchUp
     const outcomes = yield* MarketOutcomes
-    const trades = yield* TradeHistory
+    const gaps = yield* GapPull
     const time = yield* ExchangeTime
 
     const pulled = ({ failed, problem }: { readonly failed: number; readonly problem: string | undefined }) =>
@@ -85,24 +85,20 @@ export const layer = Layer.effect(
             const life = lifeOf(1, openMillis, closeMillis)
             const fromMillis = Math.max(life.fromMillis, payload.from_ts === undefined ? 0 : toMillis(payload.from_ts))
             const until = Math.min(life.toMillis, payload.to_ts === undefined ? now : toMillis(payload.to_ts), now)
-            return fromMillis < until
-              ? [{ ticker, seriesTicker, periodMinutes: 1 as const, fromMillis, toMillis: until }]
-              : []
+            return fromMillis < until ? [{ ticker, seriesTicker, fromMillis, toMillis: until }] : []
           })
-          yield* pulled(yield* history.pull(spans, "repaired"))
-          for (const { fromMillis, ticker, toMillis: until } of spans) {
-            const read = yield* trades.readRange({ ticker, ...wholeSeconds(fromMillis, until) }, "repaired")
-            if (read.cause !== undefined) return yield* again(read.cause)
-          }
+          if (spans.length === 0) return
+          const { only } = payload
+          const { problem } = yield* gaps.pull({
+            markets: spans,
+            candles: only !== "trades",
+            trades: only !== "candles"
+          })
+          if (problem !== undefined) return yield* again(problem)
         }).pipe(Effect.catchTag("KalshiRestError", refused))
     })
   })
 )
-
-const wholeSeconds = (fromMillis: number, toMillis: number) => ({
-  fromMillis: Math.floor(fromMillis / 1000) * 1000,
-  toMillis: Math.ceil(toMillis / 1000) * 1000
-})
 
 const again = (problem: string) => Effect.fail(new JobFailed({ problem, retryable: true }))
 const refused = (error: KalshiRestError) => again(error.message)

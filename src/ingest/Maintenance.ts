@@ -8,7 +8,7 @@ import { Health } from "../runtime/Health.ts"
 import { Loops } from "../runtime/Loops.ts"
 import { LifecycleEvents } from "../store/LifecycleEvents.ts"
 import { Partitions } from "../store/Partitions.ts"
-import { untilDatabaseAnswers } from "./Retry.ts"
+import { untilDatabaseAnswers } from "../store/Retry.ts"
 
 const defaultRows = Metric.gauge("default_partition_rows", {
   description: "Rows that no partition was made for; anything but 0 is a fault"

@@ -12,11 +12,11 @@ import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import * as Setting from "../runtime/Setting.ts"
 import type { SettingError } from "../runtime/SettingError.ts"
 import { type IncompleteMarket, type IncompleteQuery, MarketCompletion } from "../store/MarketCompletion.ts"
+import { untilDatabaseAnswers } from "../store/Retry.ts"
 import { CandleHistory, type CandlePull } from "./CandleHistory.ts"
 import type { CandleRequest } from "./CandlePlan.ts"
 import { EventIntake } from "./EventIntake.ts"
 import * as IngestConfig from "./IngestConfig.ts"
-import { untilDatabaseAnswers } from "./Retry.ts"
 
 const completed = Metric.counter("markets_completed", {
   description: "Markets whose record is complete, or that ended otherwise",

@@ -6,8 +6,8 @@ import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import { Loops } from "../runtime/Loops.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { ActiveMarkets } from "../store/ActiveMarkets.ts"
+import { untilDatabaseAnswers } from "../store/Retry.ts"
 import * as IngestConfig from "./IngestConfig.ts"
-import { untilDatabaseAnswers } from "./Retry.ts"
 
 const transitions = Metric.counter("market_clock_transitions", {
   description: "Markets opened or closed by our own clock",

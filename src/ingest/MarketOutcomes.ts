@@ -11,7 +11,7 @@ import { fromMillis } from "../market/Timestamp.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import { Catalog } from "../store/Catalog.ts"
 import { MarketCompletion } from "../store/MarketCompletion.ts"
-import { untilDatabaseAnswers } from "./Retry.ts"
+import { untilDatabaseAnswers } from "../store/Retry.ts"
 
 const read = Metric.counter("market_outcomes_read", {
   description: "Closed markets that were asked for by name, by where they were found",

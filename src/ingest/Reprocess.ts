@@ -10,6 +10,7 @@ import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { ActiveMarkets } from "../store/ActiveMarkets.ts"
 import { CaptureLedger } from "../store/CaptureLedger.ts"
+import { untilDatabaseAnswers } from "../store/Retry.ts"
 import { isData, sqlState } from "../store/SqlState.ts"
 import { transaction } from "../store/Transaction.ts"
 import type { Reading } from "./CaptureBatch.ts"
@@ -23,7 +24,6 @@ import { decodeMark } from "./JournalMark.ts"
 import { makeReader } from "./JournalReader.ts"
 import type { JournalPosition, JournalRecord } from "./JournalRecord.ts"
 import { isMissing, JournalSegments } from "./JournalSegments.ts"
-import { untilDatabaseAnswers } from "./Retry.ts"
 
 /** Frames read at once. */
 const atOnce = 5000

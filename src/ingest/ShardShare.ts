@@ -12,10 +12,10 @@ import { Loops } from "../runtime/Loops.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { SettingError } from "../runtime/SettingError.ts"
 import type { MarketShare } from "../store/ActiveMarkets.ts"
+import { untilDatabaseAnswers } from "../store/Retry.ts"
 import { leasedSlots, ShardLeases } from "../store/ShardLeases.ts"
 import * as IngestConfig from "./IngestConfig.ts"
 import { Journal } from "./Journal.ts"
-import { untilDatabaseAnswers } from "./Retry.ts"
 
 const heldSlots = Metric.gauge("shard_slots_held", { description: "Slots of markets that this process records" })
 

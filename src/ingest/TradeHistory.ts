@@ -12,10 +12,10 @@ import { Catalog } from "../store/Catalog.ts"
 import { MarketKeys } from "../store/MarketKeys.ts"
 import { Partitions } from "../store/Partitions.ts"
 import type { Provenance } from "../store/Provenance.ts"
+import { untilDatabaseAnswers } from "../store/Retry.ts"
 import { isData, sqlState } from "../store/SqlState.ts"
 import { type StoredTrade, Trades } from "../store/Trades.ts"
 import { TradeWindows, type WindowKind } from "../store/TradeWindows.ts"
-import { untilDatabaseAnswers } from "./Retry.ts"
 
 const reconciled = Metric.counter("trades_reconciled", {
   description: "Trades of known markets in the exchange's list that were compared with the stored ones",

@@ -7,11 +7,11 @@ import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import { Health } from "../runtime/Health.ts"
 import { Loops } from "../runtime/Loops.ts"
 import * as Setting from "../runtime/Setting.ts"
+import { untilDatabaseAnswers } from "../store/Retry.ts"
 import { Trades } from "../store/Trades.ts"
 import { TradeWindows } from "../store/TradeWindows.ts"
 import { AccountCheck } from "./AccountCheck.ts"
 import * as IngestConfig from "./IngestConfig.ts"
-import { untilDatabaseAnswers } from "./Retry.ts"
 import { longestWindowMillis, TradeHistory } from "./TradeHistory.ts"
 
 const usualSeconds = 300

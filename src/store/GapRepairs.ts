@@ -47,7 +47,7 @@ export class GapRepairs extends Context.Service<
       untilMillis: number,
       limit: number
     ): Effect.Effect<ReadonlyArray<OpenRepair>, SqlError>
-    /** The markets that the catalog knows by now. */
+    /** The markets that the catalog knows by now, but for those of which the exchange has nothing. */
     concerned(gapId: number): Effect.Effect<ReadonlyArray<GappedMarket>, SqlError>
     /** Degraded hours of markets that ended by `untilMillis`, drawn by lot: no gap names what the feed missed before it knew of a market. */
     degradedHours(untilMillis: number, limit: number): Effect.Effect<ReadonlyArray<GappedMarket>, SqlError>
@@ -97,7 +97,7 @@ export class GapRepairs extends Context.Service<
             from capture_gaps g
             join markets m on m.open_time < g.to_ts and m.close_time > g.from_ts
             left join events e using (event_ticker)
-            where g.id = ${gapId} and case
+            where g.id = ${gapId} and coalesce(m.completion not in ('vanished', 'without_candles'), true) and case
               when g.market_ticker is not null then m.ticker = g.market_ticker
               when g.slots is null then true
               else market_slot(

@@ -9,6 +9,7 @@ import { ClosedCleanup } from "../../src/ingest/ClosedCleanup.ts"
 import * as Delegation from "../../src/ingest/Delegation.ts"
 import { EventIntake } from "../../src/ingest/EventIntake.ts"
 import * as FencedStores from "../../src/ingest/FencedStores.ts"
+import { GapPull } from "../../src/ingest/GapPull.ts"
 import * as JobBodies from "../../src/ingest/JobBodies.ts"
 import { MarketCatchUp } from "../../src/ingest/MarketCatchUp.ts"
 import { MarketOutcomes } from "../../src/ingest/MarketOutcomes.ts"
@@ -30,7 +31,16 @@ import { freshWire, hour, isCandles, layerOf, onePass, startMs, storedCandles, t
 
 const env = { WORK_QUEUE_ENABLE: "1", BACKFILL_FIRST_DAYS: "0.1875", BACKFILL_SECONDS: "600" }
 
-const delegated = Delegation.layer.pipe(Layer.provide(settings(env)))
+const Tables = Layer.mergeAll(
+  TradeWindows.layer,
+  Trades.layer.pipe(Layer.provideMerge(MarketKeys.layer)),
+  Partitions.layer
+)
+
+const delegated = Delegation.layer.pipe(
+  Layer.provide(TradeHistory.layer.pipe(Layer.provide(Tables))),
+  Layer.provide(settings(env))
+)
 
 /** The handlers of the worker program, over stores that are fenced. */
 const handlers = Effect.gen(function* () {
@@ -38,13 +48,11 @@ const handlers = Effect.gen(function* () {
 }).pipe(
   Effect.provide(
     JobBodies.layer.pipe(
-      Layer.provide([MarketCatchUp.layer, MarketOutcomes.layer, TradeHistory.layer]),
-      Layer.provide(CandleHistory.layer),
+      Layer.provide([GapPull.layer, MarketCatchUp.layer, MarketOutcomes.layer]),
+      Layer.provide([CandleHistory.layer, TradeHistory.layer]),
       Layer.provide(EventIntake.layer),
       Layer.provideMerge(FencedStores.layer),
-      Layer.provide(
-        Layer.mergeAll(TradeWindows.layer, Trades.layer.pipe(Layer.provideMerge(MarketKeys.layer)), Partitions.layer)
-      ),
+      Layer.provide(Tables),
       Layer.provide(settings({}))
     )
   )

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { AccountCheck } from "../../src/ingest/AccountCheck.ts"
+import { GapPull } from "../../src/ingest/GapPull.ts"
 import { GapRepair } from "../../src/ingest/GapRepair.ts"
 import { TradeHistory } from "../../src/ingest/TradeHistory.ts"
 import { KalshiRest } from "../../src/kalshi/KalshiRest.ts"
@@ -52,7 +53,7 @@ const Store = Layer.mergeAll(
 const repairing = Layer.build(
   Layer.fresh(
     GapRepair.pipe(
-      Layer.provide([AccountCheck.layer, TradeHistory.layer]),
+      Layer.provide([AccountCheck.layer, GapPull.layer.pipe(Layer.provide(TradeHistory.layer))]),
       Layer.provide(Loops.layer),
       Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ REPAIR_SECONDS: "0.1" })))
     )

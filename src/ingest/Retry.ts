@@ -1,1 +1,0 @@
-export { untilDatabaseAnswers } from "../store/Retry.ts"
