@@ -19,6 +19,7 @@ import * as Setting from "./runtime/Setting.ts"
 import { Candles } from "./store/Candles.ts"
 import { Catalog } from "./store/Catalog.ts"
 import { Database } from "./store/Database.ts"
+import { GapRepairs } from "./store/GapRepairs.ts"
 import { IngestState } from "./store/IngestState.ts"
 import { MarketCompletion } from "./store/MarketCompletion.ts"
 import { MarketKeys } from "./store/MarketKeys.ts"
@@ -39,6 +40,7 @@ const Store = FencedStores.layer.pipe(
   Layer.provideMerge(
     Layer.mergeAll(
       Catalog.layer,
+      GapRepairs.layer,
       IngestState.layer,
       MarketCompletion.layer,
       Candles.layer.pipe(Layer.provideMerge(Partitions.layer)),

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { KalshiRest } from "../kalshi/KalshiRest.ts"
 import * as Timestamp from "../market/Timestamp.ts"
+import type { JobRequest } from "../queue/Job.ts"
 import * as QueueConfig from "../queue/QueueConfig.ts"
 import * as RabbitWakeUp from "../queue/RabbitWakeUp.ts"
 import { WorkQueue } from "../queue/WorkQueue.ts"
@@ -15,7 +16,7 @@ import { QueueJobs } from "../store/QueueJobs.ts"
 import { untilDatabaseAnswers } from "../store/Retry.ts"
 import { type CandleHistory, nothingPulled } from "./CandleHistory.ts"
 import type { EventIntake } from "./EventIntake.ts"
-import { GapPull, spanOf } from "./GapPull.ts"
+import { GapPull, type Hole, spanOf } from "./GapPull.ts"
 import { MarketCatchUp } from "./MarketCatchUp.ts"
 import { MarketOutcomes, tickersPerCall } from "./MarketOutcomes.ts"
 import type { TradeHistory } from "./TradeHistory.ts"
@@ -23,7 +24,7 @@ import type { TradeHistory } from "./TradeHistory.ts"
 /** Less urgent than what a person waits for. */
 const priority = 6
 
-/** A job of a span asks the same list of trades whatever its markets: it takes as many as a payload can carry. */
+/** Most markets of one payload. */
 const tickersPerJob = 1000
 
 const batches = (tickers: ReadonlyArray<string>, most: number): ReadonlyArray<readonly [string, ...Array<string>]> =>
@@ -31,6 +32,24 @@ const batches = (tickers: ReadonlyArray<string>, most: number): ReadonlyArray<re
     const [first, ...others] = tickers.slice(n * most, (n + 1) * most)
     return [first!, ...others]
   })
+
+/** The jobs that fill a hole: one list has the trades of all markets, so only the first job asks for it. */
+const jobsOf = ({ candles, markets, trades }: Hole): ReadonlyArray<JobRequest> => {
+  const { fromMillis, toMillis } = spanOf(markets)
+  const span = { from_ts: Timestamp.fromMillis(fromMillis), to_ts: Timestamp.fromMillis(toMillis) }
+  const tickers = markets.map(({ ticker }) => ticker)
+  return batches(tickers, tickersPerJob)
+    .slice(0, candles ? undefined : 1)
+    .map((some, n): JobRequest => {
+      const only = !candles ? "trades" : trades && n === 0 ? undefined : "candles"
+      return {
+        type: "repair_gap",
+        payload: { tickers: some, ...span, ...(only === undefined ? {} : { only }) },
+        key: `${span.from_ts} ${span.to_ts} ${only ?? "both"} ${n}`,
+        priority
+      }
+    })
+}
 
 /**
  * Hands work to the queue instead of doing it. A market that an unfinished job names already is not handed in again, whichever pass
@@ -85,23 +104,10 @@ const delegated = Layer.mergeAll(
     Effect.gen(function* () {
       const queue = yield* WorkQueue
       return GapPull.of({
-        pull: Effect.fnUntraced(function* ({ candles, markets, trades }) {
-          const { fromMillis, toMillis } = spanOf(markets)
-          const span = { from_ts: Timestamp.fromMillis(fromMillis), to_ts: Timestamp.fromMillis(toMillis) }
-          const only = candles && trades ? {} : { only: candles ? ("candles" as const) : ("trades" as const) }
-          const { entered } = yield* queue.enqueue(
-            batches(
-              markets.map(({ ticker }) => ticker),
-              tickersPerJob
-            ).map((tickers) => ({
-              type: "repair_gap" as const,
-              payload: { tickers, ...span, ...only },
-              key: `${span.from_ts} ${span.to_ts} ${tickers[0]}`,
-              priority
-            }))
-          )
-          if (entered > 0) yield* Effect.logInfo("handed to workers", { type: "repair_gap", jobs: entered, ...span })
-          return { problem: undefined, unknown: new Set() }
+        pull: Effect.fnUntraced(function* (holes) {
+          const { entered } = yield* queue.enqueue(holes.flatMap(jobsOf))
+          if (entered > 0) yield* Effect.logInfo("handed to workers", { type: "repair_gap", jobs: entered })
+          return { problem: undefined, unknown: new Set<string>() }
         })
       })
     })

@@ -19,7 +19,7 @@ export interface Hole {
 export interface HolePulled {
   /** What failed. */
   readonly problem: string | undefined
-  /** Markets that the exchange does not know: more than was read of them will not come. */
+  /** Markets of which the exchange knows no candles: more than was read of them will not come. */
   readonly unknown: ReadonlySet<string>
 }
 
@@ -28,13 +28,19 @@ const marketsByName = 3
 
 /** The whole minutes that a span touches. */
 export const candleRequests = (markets: ReadonlyArray<GappedMarket>): ReadonlyArray<CandleRequest> =>
-  markets.map(({ fromMillis, seriesTicker, ticker, toMillis }) => ({
-    ticker,
-    seriesTicker,
-    periodMinutes: 1 as const,
-    fromMillis: endAtOrBefore(1, fromMillis),
-    toMillis: endAtOrAfter(1, toMillis)
-  }))
+  markets.flatMap(({ fromMillis, seriesTicker, ticker, toMillis, withoutCandles }) =>
+    withoutCandles
+      ? []
+      : [
+          {
+            ticker,
+            seriesTicker,
+            periodMinutes: 1 as const,
+            fromMillis: endAtOrBefore(1, fromMillis),
+            toMillis: endAtOrAfter(1, toMillis)
+          }
+        ]
+  )
 
 /** The whole seconds that a span touches, epoch milliseconds: how trades are asked for. */
 export const wholeSeconds = ({ fromMillis, toMillis }: { readonly fromMillis: number; readonly toMillis: number }) => ({
@@ -52,8 +58,8 @@ export const spanOf = (markets: ReadonlyArray<GappedMarket>) => ({
 export class GapPull extends Context.Service<
   GapPull,
   {
-    /** Pulls them, or has a worker pull them. Whether all of it is here afterwards is for the caller to see. */
-    pull(hole: Hole): Effect.Effect<HolePulled, KalshiRestError | SqlError>
+    /** Pulls them, or has workers pull them. Whether all of it is here afterwards is for the caller to see. */
+    pull(holes: ReadonlyArray<Hole>): Effect.Effect<HolePulled, KalshiRestError | SqlError>
   }
 >()("kalshi-ingestor/ingest/GapPull") {
   static readonly layer = Layer.effect(
@@ -72,16 +78,19 @@ export class GapPull extends Context.Service<
       })
 
       return GapPull.of({
-        pull: Effect.fn("GapPull.pull")(function* (hole) {
-          const pulled = hole.candles ? yield* candles.pull(candleRequests(hole.markets), "repaired") : undefined
-          const refused = hole.trades ? yield* readTrades(hole.markets) : undefined
+        pull: Effect.fn("GapPull.pull")(function* (holes) {
+          const requests = holes.flatMap((hole) => (hole.candles ? candleRequests(hole.markets) : []))
+          const pulled = yield* candles.pull(requests, "repaired")
+          const refused = yield* Effect.forEach(holes, ({ markets, trades: wanted }) =>
+            wanted ? readTrades(markets) : Effect.undefined
+          )
           const problems = [
-            pulled !== undefined && pulled.failed > 0 ? (pulled.problem ?? "candles could not be read") : undefined,
-            refused
+            pulled.failed > 0 ? (pulled.problem ?? "candles could not be read") : undefined,
+            ...refused
           ].filter((problem) => problem !== undefined)
           return {
             problem: problems.length === 0 ? undefined : problems.join("; "),
-            unknown: new Set(pulled?.unknown)
+            unknown: new Set(pulled.unknown)
           }
         })
       })

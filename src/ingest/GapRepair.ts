@@ -49,7 +49,7 @@ const failed = (what: string): Problem => ({ what, isFailure: true })
 const waits = (what: string): Problem => ({ what, isFailure: false })
 
 /** Markets that miss the same span together: what is pulled for them is pulled at once. */
-const alike = (markets: ReadonlyArray<GappedMarket>): Iterable<ReadonlyArray<GappedMarket>> => {
+const alike = (markets: ReadonlyArray<GappedMarket>): ReadonlyArray<ReadonlyArray<GappedMarket>> => {
   const groups = new Map<string, Array<GappedMarket>>()
   for (const market of markets) {
     const span = `${market.fromMillis} ${market.toMillis}`
@@ -57,7 +57,7 @@ const alike = (markets: ReadonlyArray<GappedMarket>): Iterable<ReadonlyArray<Gap
     if (group === undefined) groups.set(span, [market])
     else group.push(market)
   }
-  return groups.values()
+  return [...groups.values()]
 }
 
 /**
@@ -83,12 +83,13 @@ export const GapRepair = Layer.effectDiscard(
     const windows = yield* TradeWindows
     const progress = { completedAt: yield* Clock.currentTimeMillis, detail: "no pass has completed yet" }
 
-    /** What of a hole is not here. */
-    const lacks = Effect.fnUntraced(function* ({ markets, ...asked }: Hole) {
-      const left = asked.candles ? yield* candles.missing(candleRequests(markets)) : []
-      if (left.length > 0) return `candles of ${left.length} ranges are missing, or may still change`
-      if (asked.trades)
-        for (const market of markets) {
+    /** What of a hole is not here; candles that the exchange does not know are not waited for. */
+    const lacks = Effect.fnUntraced(function* (hole: Hole, unknown: ReadonlySet<string> = new Set()) {
+      const missing = hole.candles ? yield* candles.missing(candleRequests(hole.markets)) : []
+      const left = missing.filter(({ ticker }) => !unknown.has(ticker)).length
+      if (left > 0) return `candles of ${left} ranges are missing, or may still change`
+      if (hole.trades)
+        for (const market of hole.markets) {
           const { fromMillis, toMillis } = wholeSeconds(market)
           if (!(yield* windows.isComplete(market.ticker, fromMillis, toMillis)))
             return `trades of ${market.ticker} are not complete`
@@ -98,10 +99,18 @@ export const GapRepair = Layer.effectDiscard(
 
     const fill = Effect.fnUntraced(function* (hole: Hole) {
       if (hole.markets.length === 0 || (yield* lacks(hole)) === undefined) return undefined
-      const { problem, unknown } = yield* pulls.pull(hole)
+      const { problem, unknown } = yield* pulls.pull([hole])
       if (problem !== undefined) return failed(problem)
-      const left = yield* lacks({ ...hole, markets: hole.markets.filter(({ ticker }) => !unknown.has(ticker)) })
+      const left = yield* lacks(hole, unknown)
       return left === undefined ? undefined : waits(left)
+    })
+
+    const fillHours = Effect.fnUntraced(function* (hours: ReadonlyArray<GappedMarket>) {
+      const lacking = new Set((yield* candles.missing(candleRequests(hours))).map(({ ticker }) => ticker))
+      const holes = alike(hours.filter(({ ticker }) => lacking.has(ticker))).map(
+        (markets): Hole => ({ markets, candles: true, trades: false })
+      )
+      if (holes.length > 0) yield* pulls.pull(holes)
     })
 
     /** Until then every market that the exchange announced is known. */
@@ -161,9 +170,7 @@ export const GapRepair = Layer.effectDiscard(
       const now = yield* Clock.currentTimeMillis
       const due = yield* gaps.due(feeds, time.fromWall(now - tradeLagSeconds * 1000), gapsAtOnce)
       yield* Effect.forEach(due, (gap) => untilDatabaseAnswers(attempt(gap)), { discard: true })
-      if (due.length < gapsAtOnce)
-        for (const hour of alike(yield* gaps.degradedHours(yield* time.now, hoursAtOnce)))
-          yield* fill({ markets: hour, candles: true, trades: false })
+      if (due.length < gapsAtOnce) yield* fillHours(yield* gaps.degradedHours(yield* time.now, hoursAtOnce))
       const waiting = yield* gaps.waiting(feeds)
       yield* Metric.update(waitingGaps, waiting)
       progress.completedAt = yield* Clock.currentTimeMillis

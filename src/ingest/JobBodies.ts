@@ -3,12 +3,12 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { KalshiRest } from "../kalshi/KalshiRest.ts"
 import type { KalshiRestError } from "../kalshi/KalshiRestError.ts"
-import { lifeOf } from "../market/CandlePeriod.ts"
 import { toMillis } from "../market/Timestamp.ts"
 import { JobFailed } from "../queue/Job.ts"
 import { JobHandlers } from "../queue/JobHandlers.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import { Catalog } from "../store/Catalog.ts"
+import { GapRepairs } from "../store/GapRepairs.ts"
 import { MarketCompletion } from "../store/MarketCompletion.ts"
 import { CandleHistory } from "./CandleHistory.ts"
 import { EventIntake } from "./EventIntake.ts"
@@ -28,6 +28,7 @@ export const layer = Layer.effect(
     const catchUp = yield* MarketCatchUp
     const outcomes = yield* MarketOutcomes
     const gaps = yield* GapPull
+    const repairs = yield* GapRepairs
     const time = yield* ExchangeTime
 
     const pulled = ({ failed, problem }: { readonly failed: number; readonly problem: string | undefined }) =>
@@ -79,21 +80,13 @@ export const layer = Layer.effect(
       repair_gap: ({ payload }) =>
         Effect.gen(function* () {
           const now = yield* time.now
-          const markets = yield* completion.named(payload.tickers)
-          const spans = markets.flatMap(({ closeMillis, openMillis, seriesTicker, ticker }) => {
-            if (openMillis === undefined) return []
-            const life = lifeOf(1, openMillis, closeMillis)
-            const fromMillis = Math.max(life.fromMillis, payload.from_ts === undefined ? 0 : toMillis(payload.from_ts))
-            const until = Math.min(life.toMillis, payload.to_ts === undefined ? now : toMillis(payload.to_ts), now)
-            return fromMillis < until ? [{ ticker, seriesTicker, fromMillis, toMillis: until }] : []
+          const markets = yield* repairs.within(payload.tickers, {
+            fromMillis: payload.from_ts === undefined ? undefined : toMillis(payload.from_ts),
+            toMillis: payload.to_ts === undefined ? now : Math.min(now, toMillis(payload.to_ts))
           })
-          if (spans.length === 0) return
+          if (markets.length === 0) return
           const { only } = payload
-          const { problem } = yield* gaps.pull({
-            markets: spans,
-            candles: only !== "trades",
-            trades: only !== "candles"
-          })
+          const { problem } = yield* gaps.pull([{ markets, candles: only !== "trades", trades: only !== "candles" }])
           if (problem !== undefined) return yield* again(problem)
         }).pipe(Effect.catchTag("KalshiRestError", refused))
     })

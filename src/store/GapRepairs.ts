@@ -22,6 +22,8 @@ export interface GappedMarket {
   readonly seriesTicker: string | undefined
   readonly fromMillis: number
   readonly toMillis: number
+  /** The exchange has none of it, in any tier. */
+  readonly withoutCandles: boolean
 }
 
 interface GappedRow {
@@ -29,13 +31,17 @@ interface GappedRow {
   readonly series_ticker: string | null
   readonly from_ts: Date
   readonly to_ts: Date
+  readonly without_candles: boolean
 }
 const gapped = (row: GappedRow): GappedMarket => ({
   ticker: row.ticker,
   seriesTicker: row.series_ticker ?? undefined,
   fromMillis: row.from_ts.getTime(),
-  toMillis: row.to_ts.getTime()
+  toMillis: row.to_ts.getTime(),
+  withoutCandles: row.without_candles
 })
+
+const withoutCandles = "coalesce(m.completion in ('vanished', 'without_candles'), false)"
 
 /** Closed gaps of the ledger on their way to being healed. */
 export class GapRepairs extends Context.Service<
@@ -47,8 +53,13 @@ export class GapRepairs extends Context.Service<
       untilMillis: number,
       limit: number
     ): Effect.Effect<ReadonlyArray<OpenRepair>, SqlError>
-    /** The markets that the catalog knows by now, but for those of which the exchange has nothing. */
+    /** The markets that the catalog knows by now. */
     concerned(gapId: number): Effect.Effect<ReadonlyArray<GappedMarket>, SqlError>
+    /** These markets, and the part of a span (all of time when it has no ends) in which each was open. */
+    within(
+      tickers: ReadonlyArray<string>,
+      span: { readonly fromMillis: number | undefined; readonly toMillis: number | undefined }
+    ): Effect.Effect<ReadonlyArray<GappedMarket>, SqlError>
     /** Degraded hours of markets that ended by `untilMillis`, drawn by lot: no gap names what the feed missed before it knew of a market. */
     degradedHours(untilMillis: number, limit: number): Effect.Effect<ReadonlyArray<GappedMarket>, SqlError>
     healed(gapId: number, by: string): Effect.Effect<void, SqlError>
@@ -93,11 +104,12 @@ export class GapRepairs extends Context.Service<
         }),
         concerned: Effect.fn("GapRepairs.concerned")(function* (gapId) {
           const rows = yield* sql<GappedRow>`
-            select m.ticker, e.series_ticker, greatest(m.open_time, g.from_ts) as from_ts, least(m.close_time, g.to_ts) as to_ts
+            select m.ticker, e.series_ticker, greatest(m.open_time, g.from_ts) as from_ts, least(m.close_time, g.to_ts) as to_ts,
+              ${sql.literal(withoutCandles)} as without_candles
             from capture_gaps g
             join markets m on m.open_time < g.to_ts and m.close_time > g.from_ts
             left join events e using (event_ticker)
-            where g.id = ${gapId} and coalesce(m.completion not in ('vanished', 'without_candles'), true) and case
+            where g.id = ${gapId} and case
               when g.market_ticker is not null then m.ticker = g.market_ticker
               when g.slots is null then true
               else market_slot(
@@ -106,15 +118,27 @@ export class GapRepairs extends Context.Service<
             order by m.ticker`
           return rows.map(gapped)
         }),
+        within: Effect.fn("GapRepairs.within")(function* (tickers, span) {
+          const from = span.fromMillis === undefined ? "-infinity" : fromMillis(span.fromMillis)
+          const to = span.toMillis === undefined ? "infinity" : fromMillis(span.toMillis)
+          const rows = yield* sql<GappedRow>`
+            select m.ticker, e.series_ticker, greatest(m.open_time, ${from}::timestamptz) as from_ts,
+              least(m.close_time, ${to}::timestamptz) as to_ts, ${sql.literal(withoutCandles)} as without_candles
+            from markets m
+            left join events e using (event_ticker)
+            where m.ticker = any (${tickers}::text[]) and m.open_time < ${to}::timestamptz and m.close_time > ${from}::timestamptz
+            order by m.ticker`
+          return rows.map(gapped)
+        }),
         degradedHours: Effect.fn("GapRepairs.degradedHours")(function* (untilMillis, limit) {
           const rows = yield* sql<GappedRow>`
             select m.ticker, e.series_ticker, greatest(m.open_time, c.hour) as from_ts,
-              least(m.close_time, c.hour + interval '1 hour') as to_ts
+              least(m.close_time, c.hour + interval '1 hour') as to_ts, false as without_candles
             from market_coverage c
             join market_keys k using (market_id)
             join markets m on m.ticker = k.ticker and m.open_time < c.hour + interval '1 hour' and m.close_time > c.hour
             left join events e using (event_ticker)
-            where c.state = 'degraded' and c.hour + interval '1 hour' <= ${fromMillis(untilMillis)}::timestamptz
+            where c.state = 'degraded' and not ${sql.literal(withoutCandles)} and c.hour + interval '1 hour' <= ${fromMillis(untilMillis)}::timestamptz
             order by random()
             limit ${limit}`
           return rows.map(gapped)

@@ -93,6 +93,7 @@ export const make = Effect.fnUntraced(function* (home: string, options: StageOpt
     KALSHI_WS_CHANNELS: everyChannel,
     // A hole that is filled behind our back would not be seen.
     TRADE_RECONCILE_SECONDS: "0",
+    REPAIR_SECONDS: "0",
     LOG_LEVEL: "Warn",
     ...options.settings
   }

@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
+import { AccountCheck } from "../../src/ingest/AccountCheck.ts"
 import { Backfill } from "../../src/ingest/Backfill.ts"
 import { CandleHistory } from "../../src/ingest/CandleHistory.ts"
 import { ClosedCleanup } from "../../src/ingest/ClosedCleanup.ts"
@@ -10,16 +11,21 @@ import * as Delegation from "../../src/ingest/Delegation.ts"
 import { EventIntake } from "../../src/ingest/EventIntake.ts"
 import * as FencedStores from "../../src/ingest/FencedStores.ts"
 import { GapPull } from "../../src/ingest/GapPull.ts"
+import { GapRepair } from "../../src/ingest/GapRepair.ts"
 import * as JobBodies from "../../src/ingest/JobBodies.ts"
 import { MarketCatchUp } from "../../src/ingest/MarketCatchUp.ts"
 import { MarketOutcomes } from "../../src/ingest/MarketOutcomes.ts"
 import { TradeHistory } from "../../src/ingest/TradeHistory.ts"
 import { KalshiRest } from "../../src/kalshi/KalshiRest.ts"
 import type { Market } from "../../src/market/Market.ts"
+import { fromMillis } from "../../src/market/Timestamp.ts"
 import { JobHandlers } from "../../src/queue/JobHandlers.ts"
 import { WakeUp } from "../../src/queue/WakeUp.ts"
 import { WorkQueue } from "../../src/queue/WorkQueue.ts"
+import { Loops } from "../../src/runtime/Loops.ts"
 import { Simulator } from "../../src/simulator/Simulator.ts"
+import { GapRepairs } from "../../src/store/GapRepairs.ts"
+import { IngestState } from "../../src/store/IngestState.ts"
 import { MarketKeys } from "../../src/store/MarketKeys.ts"
 import { Partitions } from "../../src/store/Partitions.ts"
 import { QueueJobs } from "../../src/store/QueueJobs.ts"
@@ -27,14 +33,27 @@ import { Trades } from "../../src/store/Trades.ts"
 import { TradeWindows } from "../../src/store/TradeWindows.ts"
 import { finished, rows, settings, worker } from "../queue/WorkerFixture.ts"
 import { TestDatabase } from "../support/Database.ts"
-import { freshWire, hour, isCandles, layerOf, onePass, startMs, storedCandles, toldCandles } from "./History.ts"
+import {
+  asOpen,
+  freshWire,
+  hour,
+  isCandles,
+  layerOf,
+  onePass,
+  saved,
+  startMs,
+  storedCandles,
+  toldCandles,
+  until
+} from "./History.ts"
 
 const env = { WORK_QUEUE_ENABLE: "1", BACKFILL_FIRST_DAYS: "0.1875", BACKFILL_SECONDS: "600" }
 
 const Tables = Layer.mergeAll(
   TradeWindows.layer,
   Trades.layer.pipe(Layer.provideMerge(MarketKeys.layer)),
-  Partitions.layer
+  Partitions.layer,
+  GapRepairs.layer
 )
 
 const delegated = Delegation.layer.pipe(
@@ -136,6 +155,57 @@ describe("with a queue", { timeout: 60_000 }, () => {
       const windows = yield* sql`select 1 from trade_windows where market_ticker = ${market!.ticker}`
       assert.isAbove(windows.length, 0)
     }).pipe(
+      Effect.provide(
+        Layer.provideMerge(layerOf(between), Layer.mergeAll(TestDatabase.layer, Simulator.layer({ speed: 0, startMs })))
+      )
+    )
+  })
+
+  it.live("the hole of a gap is handed in once, and counts as healed when a worker has read it, not before", () => {
+    const between = freshWire()
+    return Effect.gen(function* () {
+      const rest = yield* KalshiRest
+      const sql = yield* PgClient.PgClient
+      const open = yield* Stream.runCollect(rest.markets({ status: "open", seriesTicker: "KXBTCD" }))
+      yield* saved(asOpen(open.slice(0, 12)))
+      yield* sql`
+        insert into capture_gaps (feed, shard, from_ts, to_ts, cause)
+        values ('all', 'event/12', ${fromMillis(startMs - hour / 2)}::timestamptz, ${fromMillis(startMs - hour / 6)}::timestamptz,
+          'disconnect')`
+      yield* IngestState.use((state) => state.set("discovery_updated_until", String(startMs / 1000)))
+      const before = between.asked.length
+      yield* Layer.build(
+        GapRepair.pipe(
+          Layer.provide([AccountCheck.layer, delegated]),
+          Layer.provide(Loops.layer),
+          Layer.provide([Tables, Layer.fresh(settings({ ...env, REPAIR_SECONDS: "0.05" }))])
+        )
+      )
+      const ledger = sql<{ by: string | null; problem: string | null; at: string | null }>`
+        select repaired_by as by, r.problem, r.updated_at::text as at
+        from capture_gaps g left join gap_repairs r on r.gap_id = g.id`
+      const [tried] = yield* until(ledger, ([row]) => row!.problem !== null)
+      yield* until(ledger, ([row]) => row!.at !== tried!.at)
+      const handed = yield* rows
+      assert.deepStrictEqual(
+        handed.map(({ status }) => status),
+        ["pending"]
+      )
+      assert.deepStrictEqual(
+        between.asked.slice(before).filter((path) => isCandles(path) || path.endsWith("/trades")),
+        []
+      )
+      assert.strictEqual((yield* ledger)[0]!.by, null)
+      const done = yield* handlers
+      yield* Effect.gen(function* () {
+        yield* worker(done, { WORK_QUEUE_LEASE_SECONDS: "5" })
+        yield* until(ledger, ([row]) => row!.by !== null)
+      }).pipe(Effect.scoped, Effect.provide(WakeUp.layerListen.pipe(Layer.provideMerge(QueueJobs.layer))))
+      assert.strictEqual((yield* ledger)[0]!.by, "candles,trades,discovery")
+      assert.deepStrictEqual(yield* sql`select distinct provenance from market_candles`, [{ provenance: 3 }])
+      assert.deepStrictEqual(yield* sql`select distinct provenance from market_trades`, [{ provenance: "repaired" }])
+    }).pipe(
+      Effect.scoped,
       Effect.provide(
         Layer.provideMerge(layerOf(between), Layer.mergeAll(TestDatabase.layer, Simulator.layer({ speed: 0, startMs })))
       )
