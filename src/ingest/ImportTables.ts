@@ -3,6 +3,13 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { SqlError } from "effect/sql/SqlError"
 import { ImportedCatalog, type ImportedEvent, type ImportedMarket } from "../store/ImportedCatalog.ts"
+import { type ImportedDocument, ImportedDocuments } from "../store/ImportedDocuments.ts"
+import {
+  type ImportedForecast,
+  ImportedForecasts,
+  type ImportedRun,
+  type StoredForecast
+} from "../store/ImportedForecasts.ts"
 import {
   type ImportedCandle,
   ImportedHistory,
@@ -14,14 +21,19 @@ import { ImportLedger, type ImportRun } from "../store/ImportLedger.ts"
 import { OriginalDatabase, type Position } from "../store/OriginalDatabase.ts"
 import type {
   OriginalCandle,
+  OriginalDocument,
   OriginalEvent,
+  OriginalForecast,
   OriginalLifecycle,
   OriginalMarket,
+  OriginalRun,
   OriginalTable,
   OriginalTick
 } from "../store/OriginalRows.ts"
 import { judgeCandle } from "./OriginalCandles.ts"
 import { judgeEvent, judgeMarket } from "./OriginalCatalog.ts"
+import { judgeDocument } from "./OriginalDocuments.ts"
+import { judgeForecast, judgeRun } from "./OriginalForecasts.ts"
 import { judgeLifecycle } from "./OriginalLifecycle.ts"
 import { type Judged, judgeTick } from "./OriginalTicks.ts"
 
@@ -72,6 +84,9 @@ export class ImportTables extends Context.Service<
     readonly ticks: Table<OriginalTick, ImportedTick>
     readonly lifecycle: Table<OriginalLifecycle, ImportedLifecycle>
     readonly candles: Table<OriginalCandle, ImportedCandle>
+    readonly runs: Table<OriginalRun, ImportedRun>
+    readonly forecasts: Table<OriginalForecast, ImportedForecast>
+    readonly documents: Table<OriginalDocument, ImportedDocument>
   }
 >()("kalshi-ingestor/ingest/ImportTables") {
   static readonly layer = Layer.effect(
@@ -81,13 +96,27 @@ export class ImportTables extends Context.Service<
       const ledger = yield* ImportLedger
       const catalog = yield* ImportedCatalog
       const history = yield* ImportedHistory
+      const forecasts = yield* ImportedForecasts
+      const documents = yield* ImportedDocuments
 
       const upsert = Effect.fnUntraced(function* <From, Row>(
         kept: ReadonlyArray<Kept<From, Row>>,
-        save: (rows: ReadonlyArray<Row>) => Effect.Effect<ReadonlySet<string>, SqlError>
+        save: (rows: ReadonlyArray<Row>) => Effect.Effect<ReadonlySet<unknown>, SqlError>
       ) {
         const changed = yield* save(kept.map(({ row }) => row))
         return { imported: changed.size, already: kept.length - changed.size, marked: kept }
+      })
+
+      const fresh = Effect.fnUntraced(function* <From, Row>(
+        kept: ReadonlyArray<Kept<From, Row>>,
+        insert: (rows: ReadonlyArray<Row>) => Effect.Effect<ReadonlySet<number>, SqlError>
+      ) {
+        const places = yield* insert(kept.map(({ row }) => row))
+        return {
+          imported: places.size,
+          already: kept.length - places.size,
+          marked: kept.filter((_, place) => places.has(place))
+        }
       })
 
       /** Which rows are here is known by their ids; that they still are is looked up. */
@@ -105,11 +134,11 @@ export class ImportTables extends Context.Service<
           rows.map(({ id }) => id)
         )
         const places = yield* here(rows, known)
-        const fresh = kept.filter((_, place) => !places.has(place))
-        const imported = yield* insert(fresh.map(({ row }) => row))
-        const ids = fresh.flatMap(({ row }) => (known.has(row.id) ? [] : [row.id]))
+        const others = kept.filter((_, place) => !places.has(place))
+        const imported = yield* insert(others.map(({ row }) => row))
+        const ids = others.flatMap(({ row }) => (known.has(row.id) ? [] : [row.id]))
         yield* ledger.remember(run, name, ids)
-        return { imported, already: kept.length - fresh.length, marked: fresh }
+        return { imported, already: kept.length - others.length, marked: others }
       })
 
       return ImportTables.of({
@@ -169,17 +198,59 @@ export class ImportTables extends Context.Service<
           micros: (row) => row.endMicros,
           judge: judgeCandle,
           prepare: (kept) => history.prepare({ candleMicros: kept.map(({ row }) => row.endMicros) }),
-          store: Effect.fnUntraced(function* (_, kept) {
-            const fresh = yield* history.insertCandles(kept.map(({ row }) => row))
-            return {
-              imported: fresh.size,
-              already: kept.length - fresh.size,
-              marked: kept.filter((_, place) => fresh.has(place))
-            }
-          }),
+          store: (_, kept) => fresh(kept, history.insertCandles),
           judgedAnew: []
+        },
+        runs: {
+          page: source.runs,
+          batchRows: 1_000,
+          position: (from) => [String(from.id)],
+          ticker: (from) => from.event_ticker ?? undefined,
+          micros: (row) => row.micros,
+          judge: judgeRun,
+          prepare: () => Effect.void,
+          store: (run, kept) => upsert(kept, (rows) => forecasts.saveRuns(run, rows)),
+          judgedAnew: faultKinds
+        },
+        forecasts: {
+          page: source.forecasts,
+          batchRows: 500,
+          position: (from) => [String(from.id)],
+          ticker: (from) => from.market_ticker ?? from.event_ticker ?? undefined,
+          micros: (row) => row.micros,
+          judge: judgeForecast,
+          prepare: () => Effect.void,
+          store: Effect.fnUntraced(function* (run, kept) {
+            const stored = yield* forecasts.insertForecasts(
+              run,
+              kept.map(({ row }) => row)
+            )
+            const marked = stored.map((one) => {
+              const { faults, ...rest } = kept[one.at]!
+              return { ...rest, faults: [...faults, ...faultsHere(one)] }
+            })
+            return { imported: stored.length, already: kept.length - stored.length, marked }
+          }),
+          judgedAnew: ["forecast_of_failed_run"]
+        },
+        documents: {
+          page: source.documents,
+          batchRows: 200,
+          position: (from) => [String(from.id)],
+          ticker: (from) => from.market_ticker ?? from.event_ticker ?? undefined,
+          micros: () => undefined,
+          judge: judgeDocument,
+          prepare: () => Effect.void,
+          store: (_, kept) => fresh(kept, documents.save),
+          judgedAnew: ["document_empty"]
         }
       })
     })
   )
 }
+
+const faultsHere = ({ afterClose, marketUnknown, runMissing }: StoredForecast): ReadonlyArray<Fault> => [
+  ...(runMissing ? [{ kind: "run_missing", repaired: false } as const] : []),
+  ...(marketUnknown ? [{ kind: "market_unknown", repaired: false } as const] : []),
+  ...(afterClose ? [{ kind: "after_close", repaired: false } as const] : [])
+]

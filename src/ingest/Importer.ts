@@ -9,7 +9,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import { ImportedCatalog } from "../store/ImportedCatalog.ts"
 import { ImportLedger, type ImportRun, noProgress, type Outcome, type Progress } from "../store/ImportLedger.ts"
 import { OriginalDatabase, type Position } from "../store/OriginalDatabase.ts"
-import { leftTables, type OriginalTable, originalTables, predictionTables } from "../store/OriginalRows.ts"
+import { leftTables, type OriginalTable, originalTables } from "../store/OriginalRows.ts"
 import { transaction } from "../store/Transaction.ts"
 import { ImportTables, type Kept, type Keyed, type Marked, type Table } from "./ImportTables.ts"
 
@@ -146,24 +146,20 @@ export class Importer extends Context.Service<
         markets: (run, options) => read(run, "markets", tables.markets, options),
         market_ticks: (run, options) => read(run, "market_ticks", tables.ticks, options),
         lifecycle_events: (run, options) => read(run, "lifecycle_events", tables.lifecycle, options),
-        market_candles: (run, options) => read(run, "market_candles", tables.candles, options)
+        market_candles: (run, options) => read(run, "market_candles", tables.candles, options),
+        prediction_runs: (run, options) => read(run, "prediction_runs", tables.runs, options),
+        market_predictions: (run, options) => read(run, "market_predictions", tables.forecasts, options),
+        rag_documents: (run, options) => read(run, "rag_documents", tables.documents, options)
       }
 
       const run = Effect.fn("Importer.run")(function* (options: ImportOptions) {
         if (!(yield* ledger.alone)) return yield* new ImportBusy()
         const current = yield* ledger.begin({ bornAt: source.bornAt, address: source.address })
         const present = originalTables.filter((table) => source.tables.has(table))
-        const { predictions, progress } = yield* source.frozen(
-          Effect.gen(function* () {
-            const progress = yield* Effect.forEach(present, (name) =>
-              Effect.map(readers[name](current, options), (done) => [name, done] as const)
-            )
-            const predictions = yield* Effect.forEach(
-              predictionTables.filter((table) => source.tables.has(table)),
-              (table) => Effect.map(source.rowsOf(table), (rows) => [table, rows] as const)
-            )
-            return { predictions, progress }
-          })
+        const progress = yield* source.frozen(
+          Effect.forEach(present, (name) =>
+            Effect.map(readers[name](current, options), (done) => [name, done] as const)
+          )
         )
         const completedMarkets = yield* catalog.completeMarkets
         yield* catalog.settleFaults
@@ -193,10 +189,7 @@ export class Importer extends Context.Service<
           reconciled,
           tables: Object.fromEntries(reports),
           absent: originalTables.filter((table) => !source.tables.has(table)),
-          left: Object.fromEntries([
-            ...Object.entries(leftTables).filter(([table]) => source.tables.has(table)),
-            ...predictions.map(([table, rows]) => [table, `${rows} rows; this version has no table for them`])
-          ]),
+          left: Object.fromEntries(Object.entries(leftTables).filter(([table]) => source.tables.has(table))),
           completedMarkets
         }
       }, Effect.scoped)

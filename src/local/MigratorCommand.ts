@@ -17,6 +17,8 @@ import * as Setting from "../runtime/Setting.ts"
 import { SettingError } from "../runtime/SettingError.ts"
 import { Database, databaseSettings } from "../store/Database.ts"
 import { ImportedCatalog } from "../store/ImportedCatalog.ts"
+import { ImportedDocuments } from "../store/ImportedDocuments.ts"
+import { ImportedForecasts } from "../store/ImportedForecasts.ts"
 import { ImportedHistory } from "../store/ImportedHistory.ts"
 import { ImportLedger } from "../store/ImportLedger.ts"
 import { MarketKeys } from "../store/MarketKeys.ts"
@@ -78,6 +80,8 @@ const importInto = Effect.fn("migrator.import")(function* (batchRows: number) {
         Layer.provide([
           ImportLedger.layer,
           ImportedCatalog.layer,
+          ImportedForecasts.layer,
+          ImportedDocuments.layer,
           ImportedHistory.layer.pipe(Layer.provide([MarketKeys.layer, Partitions.layer]))
         ])
       )

@@ -6,9 +6,9 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { fromMillis } from "../market/Timestamp.ts"
 import { SettingError } from "../runtime/SettingError.ts"
+import { sha256 } from "../runtime/Sha256.ts"
 import { type NewPiece, RagDocuments } from "../store/RagDocuments.ts"
 import { chunks } from "./Chunks.ts"
-import { sha256 } from "./Prompt.ts"
 
 export interface Ingested {
   readonly files: number

@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto"
 import { fromMillis } from "../market/Timestamp.ts"
+import { sha256 } from "../runtime/Sha256.ts"
 import type { ForecastEvent, ForecastMarket } from "../store/ForecastInputs.ts"
 import type { Piece } from "../store/RagDocuments.ts"
 
@@ -58,8 +58,6 @@ export const restore = (kept: string, contents: ReadonlyMap<number, string>): st
     const content = contents.get(Number(id))
     return content === undefined ? named : `"text":${JSON.stringify(content)}`
   })
-
-export const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex")
 
 const whole = (system: string, user: string) => `${system}\n\n${user}`
 

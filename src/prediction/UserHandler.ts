@@ -7,9 +7,9 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { SettingError } from "../runtime/SettingError.ts"
+import { sha256 } from "../runtime/Sha256.ts"
 import type { Forecast } from "./Forecast.ts"
 import { type ForecastRequest, failed, type Handler, type HandlerError } from "./Handler.ts"
-import { sha256 } from "./Prompt.ts"
 import * as UserTypes from "./UserTypes.ts"
 
 const Answer = Schema.Array(

@@ -164,7 +164,7 @@ export class EventCards extends Context.Service<
       const beside = sql.literal(`
         left join event_quotes q on q.event_ticker = c.event_ticker
         left join lateral (
-          select p.yes_prob from market_predictions p where p.market_ticker = q.leader_ticker
+          select p.yes_prob from market_predictions p where p.market_ticker = q.leader_ticker and p.not_scored is null
           order by p.predicted_at desc, p.id desc limit 1) p on true`)
 
       const rareMatches = Effect.fnUntraced(function* (section: CardSection, words: string) {

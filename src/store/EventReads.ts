@@ -112,7 +112,7 @@ export class EventReads extends Context.Service<
           from markets m
           join market_quotes q on q.ticker = m.ticker
           left join lateral (
-            select p.yes_prob, p.confidence, p.predicted_at from market_predictions p where p.market_ticker = m.ticker
+            select p.yes_prob, p.confidence, p.predicted_at from market_predictions p where p.market_ticker = m.ticker and p.not_scored is null
             order by p.predicted_at desc, p.id desc limit 1) p on true
           where m.event_ticker = ${eventTicker}
           order by coalesce(m.floor_strike, m.cap_strike), m.cap_strike, m.ticker

@@ -22,7 +22,19 @@ export const faultKinds = [
   "strike_rounded",
   "strike_doubtful",
   "settlement_missing",
-  "placeholder"
+  "placeholder",
+  "run_failed",
+  "forecast_of_failed_run",
+  "forecast_incomplete",
+  "run_missing",
+  "market_unknown",
+  "after_close",
+  "price_as_forecast",
+  "document_empty",
+  "document_too_long",
+  "stamp_missing",
+  "embedding_broken",
+  "embedding_hashed"
 ] as const
 export type FaultKind = (typeof faultKinds)[number]
 
@@ -51,7 +63,15 @@ const shared: ReadonlySet<FaultKind> = new Set([
   "mid_of_one_side",
   "snapshot",
   "raw_missing",
-  "repeated"
+  "repeated",
+  "run_failed",
+  "run_missing",
+  "market_unknown",
+  "after_close",
+  "price_as_forecast",
+  "document_empty",
+  "stamp_missing",
+  "embedding_hashed"
 ])
 
 /** Whether a fault is told row by row: where somebody has to look at the very row. */

@@ -138,6 +138,10 @@ export class ImportedCatalog extends Context.Service<
           from events e
           where f.source_table = 'events' and e.event_ticker = f.ticker and not f.repaired and f.kind = 'title_erased'
             and e.title is not null`),
+        Effect.andThen(sql`
+          update import_faults f set repaired = true
+          from markets m
+          where f.kind = 'market_unknown' and not f.repaired and m.ticker = f.ticker`),
         Effect.asVoid
       )
 

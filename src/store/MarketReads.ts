@@ -297,7 +297,7 @@ export class MarketReads extends Context.Service<
 
       const predictions = Effect.fn("MarketReads.predictions")(
         (ticker: string, limit: number) => sql<PredictionRow>`
-        select rfc3339(p.predicted_at) as at, r.agent_name as agent, r.model_name as model, trim_scale(round(p.yes_prob, 6))::text as "yesProbability",
+        select rfc3339(p.predicted_at) as at, coalesce(p.agent_name, r.agent_name) as agent, coalesce(p.model_name, r.model_name) as model, trim_scale(round(p.yes_prob, 6))::text as "yesProbability",
           trim_scale(round(p.confidence, 6))::text as confidence, p.rationale
         from market_predictions p left join prediction_runs r on r.id = p.run_id
         where p.market_ticker = ${ticker} order by p.predicted_at desc, p.id desc limit ${limit}`

@@ -68,7 +68,7 @@ export class OpportunityReads extends Context.Service<
         left join events e on e.event_ticker = a.event_ticker
         left join series s on s.ticker = e.series_ticker
         left join lateral (
-          select p.yes_prob, p.confidence, p.predicted_at from market_predictions p where p.market_ticker = a.ticker
+          select p.yes_prob, p.confidence, p.predicted_at from market_predictions p where p.market_ticker = a.ticker and p.not_scored is null
           order by p.predicted_at desc, p.id desc limit 1) p on true
         where a.status = 'active'
         window event as (partition by a.event_ticker)

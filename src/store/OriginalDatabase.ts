@@ -11,14 +11,16 @@ import { connect, Database } from "./Database.ts"
 import {
   leftTables,
   type OriginalCandle,
+  type OriginalDocument,
   type OriginalEvent,
+  type OriginalForecast,
   type OriginalLifecycle,
   type OriginalMarket,
+  type OriginalRun,
   type OriginalTable,
   type OriginalTick,
   originalColumns,
-  originalTables,
-  predictionTables
+  originalTables
 } from "./OriginalRows.ts"
 
 /** The key of a row in the order that a table is read in, as text. */
@@ -53,13 +55,15 @@ export class OriginalDatabase extends Context.Service<
     readonly frozen: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | SqlError, R>
     /** Rows up to the position, itself included; all rows when it is undefined. */
     tally(table: OriginalTable, upTo: Position | undefined): Effect.Effect<Tally, SqlError>
-    rowsOf(table: string): Effect.Effect<number, SqlError>
     events(after: Position | undefined, limit: number): Effect.Effect<ReadonlyArray<OriginalEvent>, SqlError>
     markets(after: Position | undefined, limit: number): Effect.Effect<ReadonlyArray<OriginalMarket>, SqlError>
     /** May be longer than `limit`: rows of one id come together. */
     ticks(after: Position | undefined, limit: number): Effect.Effect<ReadonlyArray<OriginalTick>, SqlError>
     lifecycle(after: Position | undefined, limit: number): Effect.Effect<ReadonlyArray<OriginalLifecycle>, SqlError>
     candles(after: Position | undefined, limit: number): Effect.Effect<ReadonlyArray<OriginalCandle>, SqlError>
+    runs(after: Position | undefined, limit: number): Effect.Effect<ReadonlyArray<OriginalRun>, SqlError>
+    forecasts(after: Position | undefined, limit: number): Effect.Effect<ReadonlyArray<OriginalForecast>, SqlError>
+    documents(after: Position | undefined, limit: number): Effect.Effect<ReadonlyArray<OriginalDocument>, SqlError>
   }
 >()("kalshi-ingestor/store/OriginalDatabase") {
   /** `setting`: what the user gave the address by, for messages. */
@@ -110,9 +114,7 @@ const make = Effect.fnUntraced(function* (options: {
     return { rows: Number(rows[0]!.rows), digest: BigInt(rows[0]!.digest) }
   })
 
-  const rowsOf = (table: string) =>
-    sql<{ rows: bigint }>`select count(*) as rows from ${sql(table)}`.pipe(Effect.map((rows) => Number(rows[0]!.rows)))
-
+  const selects = selectsWith(tables)
   const page =
     <A extends object>(table: OriginalTable) =>
     (after: Position | undefined, limit: number) => {
@@ -130,12 +132,14 @@ const make = Effect.fnUntraced(function* (options: {
     tables,
     frozen,
     tally,
-    rowsOf,
     events: page<OriginalEvent>("events"),
     markets: page<OriginalMarket>("markets"),
     ticks: page<OriginalTick>("market_ticks"),
     lifecycle: page<OriginalLifecycle>("lifecycle_events"),
-    candles: page<OriginalCandle>("market_candles")
+    candles: page<OriginalCandle>("market_candles"),
+    runs: page<OriginalRun>("prediction_runs"),
+    forecasts: page<OriginalForecast>("market_predictions"),
+    documents: page<OriginalDocument>("rag_documents")
   })
 })
 
@@ -174,7 +178,7 @@ const identify = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, wrong: W
 
 /** The tables that are there; fails when a column that is read is missing, or may not be read. */
 const check = Effect.fnUntraced(function* (sql: SqlClient.SqlClient, wrong: Wrong) {
-  const wanted = [...originalTables, ...predictionTables, ...Object.keys(leftTables)]
+  const wanted = [...originalTables, ...Object.keys(leftTables)]
   const found = yield* sql<{ name: string; readable: boolean; columns: ReadonlyArray<string> }>`
     select c.relname as name, has_table_privilege(c.oid, 'select') as readable,
       array(select attname::text from pg_attribute a where a.attrelid = c.oid and attnum > 0 and not attisdropped) as columns
@@ -221,7 +225,10 @@ const keys: Readonly<Record<OriginalTable, Key>> = {
     order: candleKey,
     beyond: `(${candleKey}) > ($1::text, $2::int, $3::timestamptz)`,
     until: `(${candleKey}) <= ($1::text, $2::int, $3::timestamptz)`
-  }
+  },
+  prediction_runs: simple("id", "bigint"),
+  market_predictions: simple("id", "bigint"),
+  rag_documents: simple("id", "bigint")
 }
 
 const microsOf = (column: string) =>
@@ -233,10 +240,14 @@ const digests: Readonly<Record<OriginalTable, string>> = {
   markets: "hashtextextended(t.ticker, 0)",
   market_ticks: "t.id",
   lifecycle_events: "t.id",
-  market_candles: `coalesce(${microsOf("t.end_period_ts")}, 0) + t.period_interval_minutes`
+  market_candles: `coalesce(${microsOf("t.end_period_ts")}, 0) + t.period_interval_minutes`,
+  prediction_runs: "t.id",
+  market_predictions: "t.id",
+  rag_documents: "t.id"
 }
 
-const stamp = (column: string) => `(${microsOf(`t.${column}`)})::float8 as micros, t.${column}::text as text`
+const stampOf = (value: string) => `(${microsOf(value)})::float8 as micros, ${value}::text as text`
+const stamp = (column: string) => stampOf(`t.${column}`)
 
 const instant = (column: string, from = `t.${column}`) =>
   `case when isfinite(${from}) then to_char(${from} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') end as ${column}`
@@ -258,13 +269,15 @@ const prices = (name: string, object: string) =>
     .map((key) => `'${key}', ${object} ->> '${key}'`)
     .join(", ")}) end as said_${name}`
 
+const noRuns = "(select null::bigint as id, null::text as agent, null::text as model, null::text as status where false)"
+
 const repeated = (sameMarket: string) => `exists (
           select from lifecycle_events p
           where p.ts between t.ts - interval '5 seconds' and t.ts + interval '5 seconds' and p.id < t.id
             and ${sameMarket} and p.event_type = t.event_type and p.raw = t.raw
         )`
 
-const selects: Readonly<Record<OriginalTable, string>> = {
+const selectsWith = (tables: ReadonlySet<string>): Readonly<Record<OriginalTable, string>> => ({
   events: `t.event_ticker, t.series_ticker, t.title, t.sub_title, t.category, t.collateral_return_type, t.mutually_exclusive,
       ${instant("strike_date")}, t.strike_period, t.product_metadata ->> 'cadence' as cadence
     from events t`,
@@ -315,5 +328,20 @@ const selects: Readonly<Record<OriginalTable, string>> = {
       ${prices("price", "t.raw -> 'price'")}, ${prices("yes_bid", "t.raw -> 'yes_bid'")}, ${prices("yes_ask", "t.raw -> 'yes_ask'")},
       coalesce(t.raw ->> 'volume_fp', t.raw ->> 'volume') as said_volume,
       coalesce(t.raw ->> 'open_interest_fp', t.raw ->> 'open_interest') as said_open_interest
-    from market_candles t`
-}
+    from market_candles t`,
+  prediction_runs: `t.id, t.event_ticker, ${stamp("run_ts")}, t.prompt, t.agent, t.model, t.status, t.error, t.metadata::text as metadata
+    from prediction_runs t`,
+  market_predictions: `t.id, t.run_id, t.event_ticker, t.market_ticker, t.predicted_yes_prob::text as predicted_yes_prob,
+      t.confidence::text as confidence, t.rationale, t.raw::text as raw, ${stamp("created_at")},
+      case
+        when t.rationale like 'baseline from %' and (t.raw -> 'candle_end_ts') is not null then 'baseline'
+        when (t.raw -> 'retrieved') is not null then 'retrieval'
+      end as written_by,
+      r.agent as run_agent, r.model as run_model, r.status as run_status
+    from market_predictions t
+    left join ${tables.has("prediction_runs") ? "prediction_runs" : noRuns} r on r.id = t.run_id`,
+  rag_documents: `t.id, t.source, t.source_id, t.event_ticker, t.market_ticker, t.content, t.embedding::text as embedding,
+      t.metadata ->> 'embedding_model' as embedding_model, t.metadata::text as metadata,
+      ${stampOf("coalesce(t.updated_at, t.created_at)")}
+    from rag_documents t`
+})

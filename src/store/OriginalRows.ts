@@ -144,6 +144,51 @@ export interface SaidPrices {
   readonly previous: string | null
 }
 
+export interface OriginalRun extends Stamped {
+  readonly id: bigint
+  readonly event_ticker: string | null
+  readonly prompt: string | null
+  readonly agent: string | null
+  readonly model: string | null
+  readonly status: string
+  readonly error: string | null
+  /** JSON text. */
+  readonly metadata: string | null
+}
+
+/** `run_…` is of the run that it names, null when there is none such. */
+export interface OriginalForecast extends Stamped {
+  readonly id: bigint
+  readonly run_id: bigint | null
+  readonly event_ticker: string | null
+  readonly market_ticker: string | null
+  readonly predicted_yes_prob: string | null
+  readonly confidence: string | null
+  readonly rationale: string | null
+  /** JSON text. */
+  readonly raw: string | null
+  /** Which of the original's own handlers writes such a `raw`. */
+  readonly written_by: "baseline" | "retrieval" | null
+  readonly run_agent: string | null
+  readonly run_model: string | null
+  readonly run_status: string | null
+}
+
+/** Its stamp is when it was changed last. */
+export interface OriginalDocument extends Stamped {
+  readonly id: bigint
+  readonly source: string | null
+  readonly source_id: string | null
+  readonly event_ticker: string | null
+  readonly market_ticker: string | null
+  readonly content: string
+  /** JSON text. */
+  readonly embedding: string | null
+  readonly embedding_model: string | null
+  /** JSON text. */
+  readonly metadata: string | null
+}
+
 /** The tables that are brought over, and what is read of them. */
 export const originalColumns = {
   events: [
@@ -217,6 +262,30 @@ export const originalColumns = {
     "volume",
     "open_interest",
     "raw"
+  ],
+  prediction_runs: ["id", "event_ticker", "run_ts", "prompt", "agent", "model", "status", "error", "metadata"],
+  market_predictions: [
+    "id",
+    "run_id",
+    "event_ticker",
+    "market_ticker",
+    "predicted_yes_prob",
+    "confidence",
+    "rationale",
+    "raw",
+    "created_at"
+  ],
+  rag_documents: [
+    "id",
+    "source",
+    "source_id",
+    "event_ticker",
+    "market_ticker",
+    "content",
+    "embedding",
+    "metadata",
+    "created_at",
+    "updated_at"
   ]
 } as const
 
@@ -226,7 +295,10 @@ export const originalTables: ReadonlyArray<OriginalTable> = [
   "markets",
   "market_ticks",
   "lifecycle_events",
-  "market_candles"
+  "market_candles",
+  "prediction_runs",
+  "market_predictions",
+  "rag_documents"
 ]
 
 /** Tables of the original that are not brought over, and why. */
@@ -239,6 +311,3 @@ export const leftTables = {
   event_sparkline: "derived from ticks",
   portal_event_rollup: "derived for the original's portal"
 } as const
-
-/** Tables of the original that this version has no table for. */
-export const predictionTables = ["prediction_runs", "market_predictions", "rag_documents"] as const

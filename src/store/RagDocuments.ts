@@ -4,6 +4,7 @@ import * as Layer from "effect/Layer"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { transaction } from "./Transaction.ts"
+import { unit } from "./UnitVector.ts"
 
 /** A piece of a document, as a search finds it; `score`: more is nearer. */
 export interface Piece {
@@ -177,8 +178,3 @@ interface PieceRow extends Omit<Piece, "id"> {
 
 const toPieces = (rows: ReadonlyArray<PieceRow>): ReadonlyArray<Piece> =>
   rows.map((row) => ({ ...row, id: Number(row.id) }))
-
-const unit = (vector: ReadonlyArray<number>): ReadonlyArray<number> => {
-  const length = Math.sqrt(vector.reduce((sum, x) => sum + x * x, 0))
-  return length > 0 ? vector.map((x) => x / length) : vector
-}

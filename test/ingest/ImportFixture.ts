@@ -6,6 +6,8 @@ import type { ImportOptions } from "../../src/ingest/Importer.ts"
 import { Importer } from "../../src/ingest/Importer.ts"
 import { ImportTables } from "../../src/ingest/ImportTables.ts"
 import { ImportedCatalog } from "../../src/store/ImportedCatalog.ts"
+import { ImportedDocuments } from "../../src/store/ImportedDocuments.ts"
+import { ImportedForecasts } from "../../src/store/ImportedForecasts.ts"
 import { ImportedHistory } from "../../src/store/ImportedHistory.ts"
 import { ImportLedger } from "../../src/store/ImportLedger.ts"
 import { MarketKeys } from "../../src/store/MarketKeys.ts"
@@ -28,6 +30,8 @@ export const importOnce = (options: Partial<ImportOptions> = {}) =>
             Layer.provide([
               ImportLedger.layer,
               ImportedCatalog.layer,
+              ImportedForecasts.layer,
+              ImportedDocuments.layer,
               ImportedHistory.layer.pipe(Layer.provide([MarketKeys.layer, Partitions.layer])),
               OriginalDatabase.layer({ url, setting: "--from" })
             ])
@@ -59,6 +63,14 @@ const select: Readonly<Record<string, string>> = {
   candles: `select market_ticker, period_interval_minutes, end_period_ts, start_period_ts, open, high, low, close, mean, previous,
       yes_bid_open, yes_bid_low, yes_bid_close, yes_ask_high, yes_ask_close, volume, open_interest
     from market_candles where provenance = 5 order by 1, 2, 3`,
+  runs: `select imported_id, run_ts, event_ticker, handler, agent_name, model_name, prompt, outcome, failure, markets, forecasts, metadata
+    from prediction_runs where imported_from is not null order by 1`,
+  forecasts: `select p.imported_id, r.imported_id, p.predicted_at, p.event_ticker, p.market_ticker, p.handler, p.agent_name, p.model_name,
+      p.yes_prob, p.confidence, p.rationale, p.raw, p.close_time, p.quote_mid_dollars, p.scored, p.not_scored
+    from market_predictions p left join prediction_runs r on r.id = p.run_id where p.imported_from is not null order by 1`,
+  documents: `select source, sources, title, piece, pieces, left(content, 30), content_hash, nullif(published_at, case when published_at > '2026-04-01Z'
+        then published_at end), metadata, embedding, embedding_model, superseded_at
+    from rag_documents order by source`,
   faults: `select source_table, kind, repaired, ticker, day, row_key, rows, first_ts, last_ts, detail
     from import_faults order by 1, 2, 3, 4, 5, 6`,
   ranges: "select source_table, from_id, to_id from import_ranges order by 1, 2"

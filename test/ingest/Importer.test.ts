@@ -43,7 +43,10 @@ describe("Importer", { timeout: 60_000 }, () => {
           markets: [6, 5, 0, 1],
           market_ticks: [15, 13, 0, 2],
           lifecycle_events: [10, 7, 0, 3],
-          market_candles: [7, 6, 0, 1]
+          market_candles: [7, 6, 0, 1],
+          prediction_runs: [6, 5, 0, 1],
+          market_predictions: [16, 9, 0, 7],
+          rag_documents: [14, 12, 0, 2]
         })
         assert.isTrue(report.reconciled)
         assert.isFalse(report.resumed)
@@ -112,7 +115,10 @@ describe("Importer", { timeout: 60_000 }, () => {
           markets: [6, 0, 5, 1],
           market_ticks: [15, 0, 13, 2],
           lifecycle_events: [10, 0, 7, 3],
-          market_candles: [7, 0, 6, 1]
+          market_candles: [7, 0, 6, 1],
+          prediction_runs: [6, 0, 5, 1],
+          market_predictions: [16, 0, 9, 7],
+          rag_documents: [14, 0, 12, 2]
         })
         for (const [name, { faults, repaired }] of Object.entries(first.tables))
           assert.deepStrictEqual(
@@ -128,7 +134,7 @@ describe("Importer", { timeout: 60_000 }, () => {
   it.live("stopped after any batch, it goes on to the same rows, marks and counts", () =>
     Effect.gen(function* () {
       const whole = yield* between(Original.layer, Effect.zip(importOnce({ batchRows: 4 }), dumpAll))
-      for (const batches of [1, 3, 6, 9]) {
+      for (const batches of [1, 3, 6, 9, 15, 18, 22]) {
         const parts = yield* between(
           Original.layer,
           Effect.gen(function* () {
@@ -221,7 +227,10 @@ describe("Importer", { timeout: 60_000 }, () => {
           markets: [6, 5, 0, 1],
           market_ticks: [15, 12, 1, 2],
           lifecycle_events: [10, 6, 1, 3],
-          market_candles: [7, 5, 1, 1]
+          market_candles: [7, 5, 1, 1],
+          prediction_runs: [6, 5, 0, 1],
+          market_predictions: [16, 9, 0, 7],
+          rag_documents: [14, 12, 0, 2]
         })
         const rows = yield* sql`
           select (select title from markets where ticker = k.ticker) as title, (select result from markets where ticker = k.ticker) as result,
@@ -252,19 +261,23 @@ describe("Importer", { timeout: 60_000 }, () => {
   it.live("an empty source, and one that lacks tables", () =>
     Effect.gen(function* () {
       const empty = yield* between(Original.layerEmpty, importOnce())
-      assert.deepStrictEqual(Object.values(counts(empty)), Array(5).fill([0, 0, 0, 0]))
+      assert.deepStrictEqual(Object.values(counts(empty)), Array(8).fill([0, 0, 0, 0]))
       assert.isTrue(empty.reconciled)
       const report = yield* between(
         Original.layer,
         Effect.gen(function* () {
           yield* (yield* theirs).unsafe(
-            script("drop table market_candles; drop table lifecycle_events; drop table prediction_runs")
+            script(
+              "drop table market_candles; drop table lifecycle_events; drop table prediction_runs cascade; drop table rag_documents"
+            )
           )
           return yield* importOnce()
         })
       )
-      assert.deepStrictEqual(Object.keys(report.tables), ["events", "markets", "market_ticks"])
-      assert.deepStrictEqual(report.absent, ["lifecycle_events", "market_candles"])
+      assert.deepStrictEqual(Object.keys(report.tables), ["events", "markets", "market_ticks", "market_predictions"])
+      assert.deepStrictEqual(counts(report)["market_predictions"], [16, 11, 0, 5])
+      assert.strictEqual(report.tables["market_predictions"]?.faults["run_missing"], 11)
+      assert.deepStrictEqual(report.absent, ["lifecycle_events", "market_candles", "prediction_runs", "rag_documents"])
       assert.deepStrictEqual(Object.keys(report.left), ["active_markets", "ingest_state"])
       assert.isTrue(report.reconciled)
     })
