@@ -1,4 +1,5 @@
 import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
@@ -118,15 +119,10 @@ export const ClosedCleanup = Layer.effectDiscard(
         return { ok: ageSeconds < Math.max(2 * config.cleanupSeconds, 600), detail: progress.detail, ageSeconds }
       })
     )
-    yield* loops.run(
-      "closed-cleanup",
-      Effect.andThen(
-        account.passed,
-        pass().pipe(
-          Effect.flatMap((seconds) => Effect.sleep(`${seconds} seconds`)),
-          Effect.forever
-        )
-      )
-    )
+    yield* loops.cycle("closed-cleanup", {
+      after: account.passed,
+      pass: pass(),
+      every: Duration.seconds
+    })
   })
 )
