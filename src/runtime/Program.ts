@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit"
 import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import { ExitCode } from "./ExitCode.ts"
+import type { LogControl } from "./LogControl.ts"
 import * as Logging from "./Logging.ts"
 import { type Loops, runRole } from "./Loops.ts"
 import { SettingError } from "./SettingError.ts"
@@ -70,7 +71,7 @@ const report = <E>(cause: Cause.Cause<E>) => {
  * for anything else (exit code 1), and exit code 0 after SIGTERM or SIGINT once everything has drained. A program that fails with
  * `ExitCode` ends with that code.
  */
-export const runProgram = <A, E>(service: string, program: Effect.Effect<A, E>): void => {
+export const runProgram = <A, E>(service: string, program: Effect.Effect<A, E, LogControl>): void => {
   let stopping = false
   const onSignal = () => {
     if (stopping) return
@@ -103,5 +104,5 @@ export const runProgram = <A, E>(service: string, program: Effect.Effect<A, E>):
 }
 
 /** Runs a role, a layer of loops, as a program. */
-export const runRoleProgram = <E>(service: string, role: Layer.Layer<never, E, Loops>): void =>
+export const runRoleProgram = <E>(service: string, role: Layer.Layer<never, E, Loops | LogControl>): void =>
   runProgram(service, runRole(role))
