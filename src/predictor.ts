@@ -2,6 +2,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as AdminServer from "./admin/AdminServer.ts"
 import { ingestCommand, scoresCommand } from "./local/PredictorCommand.ts"
 import * as Roles from "./local/Roles.ts"
 import * as Handlers from "./prediction/HandlersFromSettings.ts"
@@ -30,7 +31,12 @@ const Store = (settings: Roles.Group) =>
 
 const role = Layer.unwrap(
   Effect.map(PredictionConfig.read, (config) =>
-    Layer.mergeAll(Predictor(config), Scoring, Health.layerServer("predictor")).pipe(
+    Layer.mergeAll(
+      Predictor(config),
+      Scoring,
+      AdminServer.layer("predictor", Roles.predictor),
+      Health.layerServer("predictor")
+    ).pipe(
       Layer.provide([Handlers.layer(config), Handlers.layerRetrieval(config)]),
       Layer.provide(Handlers.layerCalls(config)),
       Layer.provide([ForecastInputs.layer, ForecastRuns.layer, ForecastScores.layer]),

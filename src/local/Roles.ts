@@ -1,3 +1,4 @@
+import { settings as admin } from "../admin/AdminConfig.ts"
 import * as IngestConfig from "../ingest/IngestConfig.ts"
 import { settings as kalshi } from "../kalshi/KalshiConfig.ts"
 import { settings as portalSettings } from "../portal/PortalConfig.ts"
@@ -20,7 +21,11 @@ export const common: Group = {
   logFormat: Logging.settings.format,
   healthPort: Health.settings.port,
   healthHost: Health.settings.host,
-  clock: ExchangeTime.settings.clock
+  clock: ExchangeTime.settings.clock,
+  adminSocket: admin.socket,
+  adminPort: admin.port,
+  adminHost: admin.host,
+  adminToken: admin.token
 }
 
 /** Which settings each program reads. */

@@ -68,6 +68,7 @@ export class HealthReads extends Context.Service<
   {
     /** `exchangeNow`: the exchange's clock, which stamps gaps and frames. */
     readonly facts: (exchangeNow: Timestamp) => Effect.Effect<HealthFacts, SqlError>
+    readonly budgets: Effect.Effect<ReadonlyArray<BudgetRow>, SqlError>
   }
 >()("kalshi-ingestor/store/HealthReads") {
   static readonly layer = Layer.effect(
@@ -80,6 +81,10 @@ export class HealthReads extends Context.Service<
         Effect.map((rows) => rows[0]!.bytes),
         Effect.cachedWithTTL("5 minutes")
       )
+      const readBudgets = sql<BudgetRow>`
+        select key, least(capacity, tokens + refill_rate * extract(epoch from clock_timestamp() - refilled_at))::float8 as tokens,
+          capacity, refill_rate as "refillRate"
+        from rate_limit_buckets order by key limit 50`
       const facts = Effect.fn("HealthReads.facts")(function* (exchangeNow: Timestamp) {
         const [instances, feeds, budgets, cursors, ages, bytes] = yield* Effect.all(
           [
@@ -93,10 +98,7 @@ export class HealthReads extends Context.Service<
                 count(f.slot)::int as slots
               from journal_positions p join slot_feeds f on f.journal = p.journal and f.shard = p.shard
               group by p.journal, p.frames, p.last_received_at order by p.journal limit 100`,
-            sql<BudgetRow>`
-              select key, least(capacity, tokens + refill_rate * extract(epoch from clock_timestamp() - refilled_at))::float8 as tokens,
-                capacity, refill_rate as "refillRate"
-              from rate_limit_buckets order by key limit 50`,
+            readBudgets,
             sql<CursorRow>`
               select key, left(value, 200) as value, extract(epoch from clock_timestamp() - updated_at)::float8 as "ageSeconds"
               from ingest_state order by key limit 100`,
@@ -124,7 +126,7 @@ export class HealthReads extends Context.Service<
         )
         return { ...ages[0]!, instances, feeds, budgets, cursors, databaseBytes: bytes }
       })
-      return HealthReads.of({ facts })
+      return HealthReads.of({ facts, budgets: readBudgets })
     })
   )
 }
