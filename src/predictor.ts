@@ -15,6 +15,7 @@ import * as Health from "./runtime/Health.ts"
 import { runRole } from "./runtime/Loops.ts"
 import { runProgram } from "./runtime/Program.ts"
 import * as Setting from "./runtime/Setting.ts"
+import { version } from "./runtime/Version.ts"
 import { Database } from "./store/Database.ts"
 import { ForecastInputs } from "./store/ForecastInputs.ts"
 import { ForecastRuns } from "./store/ForecastRuns.ts"
@@ -55,7 +56,5 @@ const predictor = Command.make("predictor", {}, () => runRole(role)).pipe(
 
 runProgram(
   "predictor",
-  Command.run(predictor, { version: "0.1.0" }).pipe(
-    Effect.provide(Layer.mergeAll(presenter("predictor"), NodeServices.layer))
-  )
+  Command.run(predictor, { version }).pipe(Effect.provide(Layer.mergeAll(presenter("predictor"), NodeServices.layer)))
 )

@@ -1,4 +1,5 @@
 import * as fs from "node:fs"
+import * as net from "node:net"
 import * as os from "node:os"
 import * as path from "node:path"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
@@ -22,7 +23,8 @@ export type Address =
 /** The user of the system who runs this, and where. */
 const actor = () => `${os.userInfo().username}@${os.hostname()}`
 
-const introduced = (token: Redacted.Redacted<string> | undefined) =>
+/** Says who calls; and shows the token, where there is one. */
+export const introduced = (token: Redacted.Redacted<string> | undefined) =>
   RpcMiddleware.layerClient(AdminGuard, ({ next, request }) => {
     const named = Headers.set(request.headers, actorHeader, actor())
     return next({
@@ -39,18 +41,28 @@ const protocol = (address: Address) =>
       )
 
 /** A client of one program, while the scope is open. */
-export const connect = (address: Address) =>
-  RpcClient.make(AdminRpcs).pipe(
-    Effect.provide(
-      Layer.merge(
-        protocol(address).pipe(Layer.provide(RpcSerialization.layerNdjson)),
-        introduced(address._tag === "Port" ? address.token : undefined)
-      ),
-      { local: true }
+export const connect = Effect.fnUntraced(function* (address: Address) {
+  const context = yield* Layer.build(
+    Layer.merge(
+      protocol(address).pipe(Layer.provide(RpcSerialization.layerNdjson)),
+      introduced(address._tag === "Port" ? address.token : undefined)
     )
   )
+  return yield* RpcClient.make(AdminRpcs).pipe(Effect.provideContext(context))
+})
 
 export type AdminClient = Effect.Success<ReturnType<typeof connect>>
+
+/** Whether somebody listens there; sockets outlive programs that were killed. */
+export const isAlive = (socket: string) =>
+  Effect.callback<boolean>((resume) => {
+    const connection = net.connect(socket)
+    connection.on("connect", () => {
+      connection.destroy()
+      resume(Effect.succeed(true))
+    })
+    connection.on("error", () => resume(Effect.succeed(false)))
+  })
 
 /** The sockets of programs that keep their files in one of these directories; a program that was killed may have left one. */
 export const sockets = (dataDirectories: ReadonlyArray<string>): ReadonlyArray<Address & { readonly _tag: "Socket" }> =>

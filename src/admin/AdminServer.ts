@@ -1,6 +1,5 @@
 import * as fs from "node:fs"
 import { createServer } from "node:http"
-import * as net from "node:net"
 import * as path from "node:path"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeSocketServer from "@effect/platform-node/NodeSocketServer"
@@ -15,23 +14,13 @@ import { Instance } from "../runtime/Instance.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { SettingError } from "../runtime/SettingError.ts"
 import { databaseSettings } from "../store/Database.ts"
+import { isAlive } from "./AdminClient.ts"
 import * as AdminConfig from "./AdminConfig.ts"
 import * as AdminGuards from "./AdminGuards.ts"
 import * as AdminHandlers from "./AdminHandlers.ts"
 import { AdminRpcs } from "./AdminRpcs.ts"
 
 const calls = RpcServer.layer(AdminRpcs, { disableFatalDefects: true })
-
-/** Whether somebody listens there; sockets outlive programs that were killed. */
-const isAlive = (socket: string) =>
-  Effect.callback<boolean>((resume) => {
-    const connection = net.connect(socket)
-    connection.on("connect", () => {
-      connection.destroy()
-      resume(Effect.succeed(true))
-    })
-    connection.on("error", () => resume(Effect.succeed(false)))
-  })
 
 const openDirectory = (directory: string) =>
   Effect.gen(function* () {

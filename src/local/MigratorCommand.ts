@@ -15,6 +15,7 @@ import * as IngestConfig from "../ingest/IngestConfig.ts"
 import * as CommandLine from "../runtime/CommandLine.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { SettingError } from "../runtime/SettingError.ts"
+import { version } from "../runtime/Version.ts"
 import { Database, databaseSettings } from "../store/Database.ts"
 import { ImportedCatalog } from "../store/ImportedCatalog.ts"
 import { ImportedDocuments } from "../store/ImportedDocuments.ts"
@@ -157,6 +158,6 @@ const command = Command.make("migrator", {}, () => migrate.pipe(Effect.provide(t
 )
 
 /** `node dist/migrator.js`: applies what is pending in `sql/`; `import`: brings a database of the Python original over. */
-export const migratorCommand = Command.run(command, { version: "0.1.0" }).pipe(
+export const migratorCommand = Command.run(command, { version }).pipe(
   Effect.provide(Layer.merge(NodeServices.layer, CommandLine.presenter("migrator")))
 )
