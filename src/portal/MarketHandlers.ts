@@ -2,20 +2,20 @@ import * as Cache from "effect/Cache"
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
-import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import * as Tick from "../market/Tick.ts"
 import { fromMillis, toMillis } from "../market/Timestamp.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import { MarketDownloads } from "../store/MarketDownloads.ts"
 import { type MarketFacts, MarketReads } from "../store/MarketReads.ts"
 import { QueueReads } from "../store/QueueReads.ts"
-import { BadRange, NotKnown, Refused } from "./ApiErrors.ts"
+import { BadRange, Refused } from "./ApiErrors.ts"
 import { DownloadSlots } from "./DownloadSlots.ts"
-import { orUnavailable } from "./Guarded.ts"
+import { exchangeUrl } from "./ExchangeUrl.ts"
+import { orNotKnown, orUnavailable } from "./Guarded.ts"
 import { PortalApi } from "./PortalApi.ts"
 import { PortalConfig } from "./PortalConfig.ts"
 import { Snapshots } from "./Snapshots.ts"
+import { withMid } from "./WithMid.ts"
 
 interface Range {
   readonly from?: string | undefined
@@ -56,10 +56,7 @@ export const MarketHandlers = HttpApiBuilder.group(
       timeToLive: "1 second",
       lookup: (ticker: string) => reads.facts(ticker)
     })
-    const factsOf = Effect.fnUntraced(function* (ticker: string) {
-      const facts = yield* orUnavailable(Cache.get(known, ticker))
-      return Option.isNone(facts) ? yield* new NotKnown() : facts.value
-    })
+    const factsOf = (ticker: string) => orNotKnown(Cache.get(known, ticker))
     const spanAsked = Effect.fnUntraced(function* (ticker: string, range: Range, days = wholeLife) {
       return yield* spanOf(yield* factsOf(ticker), range, yield* time.now, days)
     })
@@ -70,8 +67,8 @@ export const MarketHandlers = HttpApiBuilder.group(
         Effect.fnUntraced(function* ({ params }) {
           const facts = yield* factsOf(params.ticker)
           return {
-            ...facts,
-            impliedMid: Tick.impliedYesMid(facts.yesBid ?? undefined, facts.yesAsk ?? undefined) ?? null,
+            ...withMid(facts),
+            exchangeUrl: time.simulated ? null : exchangeUrl(config.marketUrl, facts),
             canSnapshot: (yield* snapshots.refusal(facts)) === undefined,
             canBackfill: config.backfillMode === "queue"
           }
@@ -162,10 +159,7 @@ export const ActionHandlers = HttpApiBuilder.group(
     const queue = yield* QueueReads
     const snapshots = yield* Snapshots
     const config = yield* PortalConfig
-    const factsOf = Effect.fnUntraced(function* (ticker: string) {
-      const facts = yield* orUnavailable(reads.facts(ticker))
-      return Option.isNone(facts) ? yield* new NotKnown() : facts.value
-    })
+    const factsOf = (ticker: string) => orNotKnown(reads.facts(ticker))
     return handlers.handleAll({
       snapshot: Effect.fnUntraced(function* ({ params }) {
         yield* orUnavailable(snapshots.take(yield* factsOf(params.ticker)))

@@ -59,6 +59,15 @@ export interface HealthFacts {
   readonly databaseBytes: number
 }
 
+/** The instances of one service that run or ran lately, and how many of them are well. */
+export interface ProgramRow {
+  readonly service: string
+  readonly running: number
+  readonly well: number
+}
+
+/** A sign of life is due every five seconds. */
+const silentAfter = "20 seconds"
 const forgottenAfter = "10 minutes"
 const countedUpTo = 100_000
 
@@ -69,6 +78,7 @@ export class HealthReads extends Context.Service<
     /** `exchangeNow`: the exchange's clock, which stamps gaps and frames. */
     readonly facts: (exchangeNow: Timestamp) => Effect.Effect<HealthFacts, SqlError>
     readonly budgets: Effect.Effect<ReadonlyArray<BudgetRow>, SqlError>
+    readonly programs: Effect.Effect<ReadonlyArray<ProgramRow>, SqlError>
   }
 >()("kalshi-ingestor/store/HealthReads") {
   static readonly layer = Layer.effect(
@@ -126,7 +136,12 @@ export class HealthReads extends Context.Service<
         )
         return { ...ages[0]!, instances, feeds, budgets, cursors, databaseBytes: bytes }
       })
-      return HealthReads.of({ facts, budgets: readBudgets })
+      const programs = sql<ProgramRow>`
+        select service, count(*)::int as running,
+          count(*) filter (where ok and seen_at > clock_timestamp() - ${silentAfter}::interval)::int as well
+        from service_instances where seen_at > clock_timestamp() - ${forgottenAfter}::interval
+        group by service order by service`.pipe(Effect.withSpan("HealthReads.programs"))
+      return HealthReads.of({ facts, budgets: readBudgets, programs })
     })
   )
 }

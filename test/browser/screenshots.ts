@@ -43,6 +43,7 @@ const chosen = Effect.gen(function* () {
     index: "/",
     opportunities: "/opportunities?quality=all",
     coverage: cover === undefined ? "/coverage" : `/coverage?series=${cover.series}&day=${cover.day}`,
+    forecasts: "/forecasts",
     health: "/health",
     queue: "/queue",
     access: "/access"

@@ -1,20 +1,20 @@
 import { useMemo, useState } from "preact/hooks"
 import type { EventDetail, ForecastLine, Outcome } from "../EventsApi.ts"
 import type { MarketQuote } from "../MarketListsApi.ts"
-import { Chance, StatusPill, When } from "./EventTable.tsx"
-import { useNow } from "./exchange.ts"
-import { amount, cents, count, nothing, percent, periodWord, span, utc } from "./format.ts"
+import { EventSnapshot } from "./EventSnapshot.tsx"
+import { Chance, Known, StatusPill } from "./EventTable.tsx"
+import { amount, cents, count, nothing, percent, periodWord, utc } from "./format.ts"
 import { lazily } from "./lazy.tsx"
 import { Link, marketHref } from "./router.tsx"
 import { Shell } from "./Shell.tsx"
 import { Sparkline } from "./Sparkline.tsx"
 import { Empty, Missing, Section, Shown } from "./states.tsx"
+import { Table } from "./Table.tsx"
+import { Freshness, WhenKnown } from "./times.tsx"
 import { useAsk, useThrottled } from "./useAsk.ts"
 import { useLive } from "./useLive.ts"
 
 const ForecastChart = lazily(() => import("./ForecastChart.tsx"))
-
-const sources: Readonly<Record<string, string>> = { live: "stream", snapshot: "snapshot" }
 
 const outcomeResult = (outcome: Outcome) =>
   outcome.result === "yes" ? (
@@ -25,24 +25,6 @@ const outcomeResult = (outcome: Outcome) =>
     <span class="result">{outcome.result}</span>
   )
 
-const Freshness = ({
-  outcome,
-  now,
-  speed
-}: {
-  readonly outcome: Outcome
-  readonly now: number
-  readonly speed: number
-}) =>
-  outcome.quotedAt === null ? (
-    <span class="quiet">no quote</span>
-  ) : (
-    <span class="quiet" title={`${sources[outcome.source ?? ""] ?? ""} · ${utc(outcome.quotedAt)}`}>
-      {span((now - Date.parse(outcome.quotedAt)) / 1000 / speed)}
-      {outcome.source === "snapshot" ? " · snapshot" : ""}
-    </span>
-  )
-
 /** What is wrong with a quote, if anything. */
 const trouble = ({ yesAsk, yesBid }: Outcome) => {
   if (yesBid === null || yesAsk === null) return undefined
@@ -50,81 +32,72 @@ const trouble = ({ yesAsk, yesBid }: Outcome) => {
   return Number(yesBid) === 0 && Number(yesAsk) === 1 ? "no liquidity" : undefined
 }
 
+const Price = ({ dollars, side }: { readonly dollars: string | null; readonly side: "yes" | "no" }) => (
+  <span key={dollars} class={`price ${side}-text`}>
+    {cents(dollars)}
+  </span>
+)
+
 const Outcomes = (props: {
   readonly event: EventDetail
   readonly lines: ReadonlyMap<string, ForecastLine>
   readonly range: readonly [number, number]
   readonly coloured: ReadonlyMap<string, number>
 }) => {
-  const { exchange, speed } = useNow()
   const isOver = props.event.status === "closed" || props.event.status === "settled"
   return (
-    <div class="scroll">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col" class="text">
-              Outcome
-            </th>
-            <th scope="col" class="mid">
-              Course
-            </th>
-            <th scope="col">{isOver ? "Result" : "Chance"}</th>
-            <th scope="col" class="mid">
-              Model
-            </th>
-            <th scope="col">Yes bid</th>
-            <th scope="col">Yes ask</th>
-            <th scope="col" class="wide">
-              Volume
-            </th>
-            <th scope="col" class="wide">
-              Open interest
-            </th>
-            <th scope="col" class="mid">
-              Quote age
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {props.event.outcomes.map((outcome) => {
+    <Table
+      rows={props.event.outcomes}
+      keyOf={({ ticker }) => ticker}
+      columns={[
+        {
+          name: "Outcome",
+          heads: "title",
+          cell: (outcome) => {
             const colour = props.coloured.get(outcome.ticker)
             const problem = trouble(outcome)
             return (
-              <tr key={outcome.ticker}>
-                <th scope="row" class="name">
-                  <Link href={marketHref(outcome.ticker)} title={outcome.ticker}>
-                    {colour !== undefined && <i class={`swatch line-${colour + 1}`} />}
-                    {outcome.name}
-                  </Link>
-                  {outcome.status === "inactive" && <span class="tag">paused</span>}
-                  {problem !== undefined && <span class="tag">{problem}</span>}
-                </th>
-                <td class="mid">
-                  <Sparkline line={props.lines.get(outcome.ticker)} from={props.range[0]} to={props.range[1]} />
-                </td>
-                <td>{(isOver ? outcomeResult(outcome) : null) ?? <Chance mid={outcome.impliedMid} />}</td>
-                <td class="mid" title={outcome.forecastAt === null ? undefined : utc(outcome.forecastAt)}>
-                  {outcome.forecast === null ? <span class="quiet">{nothing}</span> : percent(outcome.forecast)}
-                  {outcome.confidence !== null && <span class="quiet"> ±{percent(outcome.confidence)}</span>}
-                </td>
-                <td class="yes-text" key={`b${outcome.yesBid}`}>
-                  {cents(outcome.yesBid)}
-                </td>
-                <td class="no-text" key={`a${outcome.yesAsk}`}>
-                  {cents(outcome.yesAsk)}
-                </td>
-                <td class="wide">{amount(outcome.volume)}</td>
-                <td class="wide">{amount(outcome.openInterest)}</td>
-                <td class="mid">
-                  <Freshness outcome={outcome} now={exchange} speed={speed} />
-                </td>
-              </tr>
+              <>
+                <Link href={marketHref(outcome.ticker)} title={outcome.ticker}>
+                  {colour !== undefined && <i class={`swatch line-${colour + 1}`} />}
+                  {outcome.name}
+                </Link>
+                {outcome.status === "inactive" && <span class="tag">paused</span>}
+                {problem !== undefined && <span class="tag">{problem}</span>}
+              </>
             )
-          })}
-        </tbody>
-      </table>
-    </div>
+          }
+        },
+        {
+          name: "Course",
+          show: "mid",
+          cell: ({ ticker }) => <Sparkline line={props.lines.get(ticker)} from={props.range[0]} to={props.range[1]} />
+        },
+        {
+          name: isOver ? "Result" : "Chance",
+          cell: (outcome) => (isOver ? outcomeResult(outcome) : null) ?? <Chance mid={outcome.impliedMid} />
+        },
+        {
+          name: "Model",
+          show: "mid",
+          title: ({ confidence, forecastAt }) =>
+            forecastAt === null
+              ? undefined
+              : `${utc(forecastAt)}${confidence === null ? "" : `, confidence ${percent(confidence)}`}`,
+          cell: ({ confidence, forecast }) => (
+            <>
+              <Known text={forecast === null ? null : percent(forecast)} />
+              {confidence !== null && <span class="facts">sure {percent(confidence)}</span>}
+            </>
+          )
+        },
+        { name: "Yes bid", cell: ({ yesBid }) => <Price side="yes" dollars={yesBid} /> },
+        { name: "Yes ask", cell: ({ yesAsk }) => <Price side="no" dollars={yesAsk} /> },
+        { name: "Volume", show: "wide", cell: ({ volume }) => amount(volume) },
+        { name: "Open interest", show: "wide", cell: ({ openInterest }) => amount(openInterest) },
+        { name: "Quote", show: "mid", cell: (outcome) => <Freshness {...outcome} /> }
+      ]}
+    />
   )
 }
 
@@ -140,11 +113,15 @@ const Facts = ({ event }: { readonly event: EventDetail }) => (
     </div>
     <div>
       <dt>Opened</dt>
-      <dd>{event.openTime === null ? nothing : <When time={event.openTime} />}</dd>
+      <dd>
+        <WhenKnown time={event.openTime} />
+      </dd>
     </div>
     <div>
       <dt>{event.status === "closed" || event.status === "settled" ? "Closed" : "Closes"}</dt>
-      <dd>{event.closeTime === null ? nothing : <When time={event.closeTime} />}</dd>
+      <dd>
+        <WhenKnown time={event.closeTime} />
+      </dd>
     </div>
     <div>
       <dt>Outcome</dt>
@@ -200,7 +177,7 @@ const applied = (event: EventDetail, quotes: ReadonlyMap<string, MarketQuote>): 
 
 export const EventPage = ({ ticker }: { readonly ticker: string }) => {
   const params = { eventTicker: ticker }
-  const event = useAsk(`event ${ticker}`, (client) => client.events.get({ params }))
+  const event = useAsk(`event ${ticker}`, (client) => client.events.get({ params }), 30)
   const chart = useAsk(
     `chart ${ticker}`,
     (client) => client.events.forecast({ params, query: { lines: 8, points: 200 } }),
@@ -252,7 +229,12 @@ export const EventPage = ({ ticker }: { readonly ticker: string }) => {
             </p>
           </div>
           <Shown asked={event} rows={3}>
-            {() => <Facts event={shown!} />}
+            {() => (
+              <>
+                <Facts event={shown!} />
+                <EventSnapshot event={shown!} onDone={event.reload} />
+              </>
+            )}
           </Shown>
           <Section id="forecast" title="Chance over time" note="outcomes with the most volume">
             <Shown asked={chart} rows={4}>

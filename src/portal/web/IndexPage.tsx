@@ -11,6 +11,7 @@ import { Figure } from "./states.tsx"
 import { useAsk } from "./useAsk.ts"
 import { useEvents } from "./useEvents.ts"
 import { useLive } from "./useLive.ts"
+import { Vitals } from "./Vitals.tsx"
 
 const quietTickSeconds = 60
 const typingMillis = 250
@@ -30,7 +31,7 @@ const total = (counts: ReadonlyArray<EventCount> | undefined, section: EventCoun
 export const IndexPage = () => {
   const [filter, setFilter] = useState<Filter>(() => readFilter(location.search))
   const [typed, setTyped] = useState(filter.search)
-  const { exchange, seen, speed, wall } = useNow()
+  const { seen, wall } = useNow()
   const counts = useAsk("counts", (client) => client.events.counts())
   const active = useEvents("active", filter)
   const scheduled = useEvents("scheduled", filter)
@@ -74,6 +75,10 @@ export const IndexPage = () => {
         .toSorted(),
     [counts.value]
   )
+  const periods = useMemo(
+    () => [...new Set((counts.value ?? []).map(({ strikePeriod }) => strikePeriod))].filter((period) => period !== ""),
+    [counts.value]
+  )
   const overview = seen?.overview
   const figure = (value: number | undefined) => (value === undefined ? nothing : count(value))
   const age =
@@ -85,7 +90,11 @@ export const IndexPage = () => {
     (section === "active" && (filter.status === "open" || filter.status === "paused")) ||
     (section === "scheduled" && filter.status === "scheduled") ||
     (section === "closed" && (filter.status === "closed" || filter.status === "settled"))
-  const clock = { now: exchange, speed }
+  const tables = [
+    { section: "active", title: "Trading now", events: active },
+    { section: "scheduled", title: "Scheduled", events: scheduled },
+    { section: "closed", title: "Closed", events: closed }
+  ] as const
 
   return (
     <Shell title="" link={link}>
@@ -118,6 +127,7 @@ export const IndexPage = () => {
         />
         <Figure label="Open gaps" value={figure(overview?.openGaps)} alarm={(overview?.openGaps ?? 0) > 0} />
       </dl>
+      <Vitals overview={overview} periods={periods} />
       <FilterBar
         filter={filter}
         typed={typed}
@@ -125,35 +135,18 @@ export const IndexPage = () => {
         onType={setTyped}
         onChange={(change) => setFilter((before) => ({ ...before, ...change }))}
       />
-      {shown("active") && (
-        <EventTable
-          section="active"
-          title="Trading now"
-          total={total(counts.value, "active", filter)}
-          events={active}
-          clock={clock}
-          filter={filter}
-        />
-      )}
-      {shown("scheduled") && (
-        <EventTable
-          section="scheduled"
-          title="Scheduled"
-          total={total(counts.value, "scheduled", filter)}
-          events={scheduled}
-          clock={clock}
-          filter={filter}
-        />
-      )}
-      {shown("closed") && (
-        <EventTable
-          section="closed"
-          title="Closed"
-          total={total(counts.value, "closed", filter)}
-          events={closed}
-          clock={clock}
-          filter={filter}
-        />
+      {tables.map(
+        ({ events, section, title }) =>
+          shown(section) && (
+            <EventTable
+              key={section}
+              section={section}
+              title={title}
+              total={total(counts.value, section, filter)}
+              events={events}
+              filter={filter}
+            />
+          )
       )}
     </Shell>
   )

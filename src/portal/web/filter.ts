@@ -14,7 +14,7 @@ export interface Filter {
   readonly order: "" | "asc" | "desc"
 }
 
-const oneOf = <A extends string>(words: ReadonlyArray<A>, text: string | null): A | "" =>
+export const oneOf = <A extends string>(words: ReadonlyArray<A>, text: string | null): A | "" =>
   words.find((word) => word === text) ?? ""
 
 export const readFilter = (search: string): Filter => {
