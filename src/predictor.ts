@@ -22,6 +22,7 @@ import { ForecastRuns } from "./store/ForecastRuns.ts"
 import { ForecastScores } from "./store/ForecastScores.ts"
 import { Migrations } from "./store/Migrations.ts"
 import { SchemaCheck } from "./store/SchemaCheck.ts"
+import * as ServiceInstances from "./store/ServiceInstances.ts"
 
 const Store = (settings: Roles.Group) =>
   SchemaCheck.pipe(
@@ -36,7 +37,8 @@ const role = Layer.unwrap(
       Predictor(config),
       Scoring,
       AdminServer.layer("predictor", Roles.predictor),
-      Health.layerServer("predictor")
+      Health.layerServer("predictor"),
+      ServiceInstances.layer("predictor")
     ).pipe(
       Layer.provide([Handlers.layer(config), Handlers.layerRetrieval(config)]),
       Layer.provide(Handlers.layerCalls(config)),

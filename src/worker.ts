@@ -30,6 +30,7 @@ import { Partitions } from "./store/Partitions.ts"
 import { QueueConnection } from "./store/QueueConnection.ts"
 import { QueueJobs } from "./store/QueueJobs.ts"
 import { SchemaCheck } from "./store/SchemaCheck.ts"
+import * as ServiceInstances from "./store/ServiceInstances.ts"
 import { Trades } from "./store/Trades.ts"
 import { TradeWindows } from "./store/TradeWindows.ts"
 
@@ -60,7 +61,7 @@ const Queue = RabbitWakeUp.layer.pipe(Layer.provideMerge(Layer.merge(QueueJobs.l
 
 runRoleProgram(
   "worker",
-  Layer.mergeAll(Worker, Admin, KeyIsGood, Health.layerServer("worker")).pipe(
+  Layer.mergeAll(Worker, Admin, KeyIsGood, Health.layerServer("worker"), ServiceInstances.layer("worker")).pipe(
     Layer.provide(Handlers),
     Layer.provide([Venue.layerRest, Store, Queue, ExchangeTime.layer, Health.Health.layer]),
     Layer.provide(SchemaCheck.pipe(Layer.provide(Migrations.layer))),

@@ -11,6 +11,7 @@ import * as Stream from "effect/Stream"
 import type { SqlError } from "effect/sql/SqlError"
 import { fromMillis, toMillis } from "../market/Timestamp.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
+import { Health } from "../runtime/Health.ts"
 import { Loops } from "../runtime/Loops.ts"
 import { EventCards } from "../store/EventCards.ts"
 import { HealthReads } from "../store/HealthReads.ts"
@@ -84,7 +85,8 @@ export class PortalLive extends Context.Service<
       const queries = yield* PortalQueries
       const cards = yield* EventCards
       const exchange = yield* ExchangeTime
-      const health = yield* HealthReads
+      const healthReads = yield* HealthReads
+      const health = yield* Health
       const queueReads = yield* QueueReads
       const loops = yield* Loops
       const wake = yield* Queue.sliding<void>(1)
@@ -110,9 +112,12 @@ export class PortalLive extends Context.Service<
 
       const queue = yield* Effect.map(queueReads.facts, jobsOf).pipe(Effect.cachedWithTTL("5 seconds"))
       const [overview, forget] = yield* Effect.gen(function* () {
-        const [ages, counts, programs, jobs] = yield* Effect.all([queries.ages, cards.counts, health.programs, queue], {
-          concurrency: 4
-        })
+        const [ages, counts, programs, jobs] = yield* Effect.all(
+          [queries.ages, cards.counts, healthReads.programs, queue],
+          {
+            concurrency: 4
+          }
+        )
         const wall = yield* Clock.currentTimeMillis
         const exchangeNow = exchange.fromWall(wall)
         const sum = (which: (count: (typeof counts)[number]) => number) =>
@@ -232,6 +237,17 @@ export class PortalLive extends Context.Service<
           Effect.andThen(Effect.sleep(heartbeatEvery)),
           Effect.forever
         )
+      )
+
+      yield* health.register(
+        "live",
+        Effect.sync(() => {
+          const watching = [...channels.values()].reduce((sum, channel) => sum + channel.watching, 0)
+          return {
+            ok: isListening(),
+            detail: `${isListening() ? "hears what is stored" : "does not hear the database"}, ${watching} watching`
+          }
+        })
       )
 
       const channelOf = Effect.fnUntraced(function* (topic: Topic) {

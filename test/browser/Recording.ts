@@ -12,7 +12,7 @@ export const password = "open sesame"
 const announcement = (line: string): { rest: string; ws: string; control: string; clock: string } => JSON.parse(line)
 
 /**
- * What `npm run demo` starts, piece by piece: the simulated exchange, and migrator, rest, ws, predictor and portal of dist/ that record it. `ws` may be
+ * What `npm run demo` starts, piece by piece: the simulated exchange, and migrator, rest, ws, worker, predictor and portal of dist/ that record it. `ws` may be
  * ended and started again, so that there is a hole to show.
  */
 export const recording = Effect.fnUntraced(function* (options: { readonly speed: number; readonly rate: number }) {
@@ -48,7 +48,8 @@ export const recording = Effect.fnUntraced(function* (options: { readonly speed:
   }
   const migrated = yield* Programs.run("migrator", env)
   if (migrated.code !== 0) return yield* Effect.die(new Error(migrated.stderr))
-  yield* Programs.running("rest", env)
+  yield* Programs.running("rest", { ...env, WORK_QUEUE_ENABLE: "1" })
+  yield* Programs.running("worker", env)
   yield* Programs.running("predictor", {
     ...env,
     PREDICTION_ENABLE: "1",

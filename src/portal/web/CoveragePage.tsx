@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useState } from "preact/hooks"
+import { useEffect, useMemo, useRef, useState } from "preact/hooks"
 import { type CoverageState, coverageStates } from "../../market/Coverage.ts"
 import type { CoverageCell, CoverageDay } from "../SystemApi.ts"
 import { useNow } from "./exchange.ts"
@@ -68,10 +68,13 @@ const Days = (props: {
   readonly onChoose: (chosen: Chosen) => void
 }) => {
   const series = useMemo(() => bySeries(props.rows), [props.rows])
+  const frame = useRef<HTMLDivElement>(null)
+  // The newest days are at the right end, which a narrow page does not show by itself.
+  useEffect(() => frame.current?.scrollTo({ left: frame.current.scrollWidth }), [series])
   if (series.size === 0)
     return <Empty>No hour of any market is over yet. The first appears a little after it ends.</Empty>
   return (
-    <div class="scroll">
+    <div class="scroll" ref={frame}>
       <table class="heat">
         <thead>
           <tr>

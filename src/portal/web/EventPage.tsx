@@ -3,7 +3,8 @@ import type { EventDetail, ForecastLine, Outcome } from "../EventsApi.ts"
 import type { MarketQuote } from "../MarketListsApi.ts"
 import { EventSnapshot } from "./EventSnapshot.tsx"
 import { Chance, Known, StatusPill } from "./EventTable.tsx"
-import { amount, cents, count, nothing, percent, periodWord, utc } from "./format.ts"
+import { ExchangeFacts, Fact } from "./facts.tsx"
+import { amount, cents, chance, count, nothing, percent, periodWord, utc } from "./format.ts"
 import { lazily } from "./lazy.tsx"
 import { Link, marketHref } from "./router.tsx"
 import { Shell } from "./Shell.tsx"
@@ -44,7 +45,7 @@ const Outcomes = (props: {
   readonly range: readonly [number, number]
   readonly coloured: ReadonlyMap<string, number>
 }) => {
-  const isOver = props.event.status === "closed" || props.event.status === "settled"
+  const over = isOver(props.event)
   return (
     <Table
       rows={props.event.outcomes}
@@ -74,20 +75,18 @@ const Outcomes = (props: {
           cell: ({ ticker }) => <Sparkline line={props.lines.get(ticker)} from={props.range[0]} to={props.range[1]} />
         },
         {
-          name: isOver ? "Result" : "Chance",
-          cell: (outcome) => (isOver ? outcomeResult(outcome) : null) ?? <Chance mid={outcome.impliedMid} />
+          name: over ? "Result" : "Chance",
+          cell: (outcome) => (over ? outcomeResult(outcome) : null) ?? <Chance mid={outcome.impliedMid} />
         },
         {
           name: "Model",
           show: "mid",
-          title: ({ confidence, forecastAt }) =>
-            forecastAt === null
-              ? undefined
-              : `${utc(forecastAt)}${confidence === null ? "" : `, confidence ${percent(confidence)}`}`,
+          title: ({ forecast, forecastAt }) =>
+            forecastAt === null ? undefined : `${percent(forecast)}, ${utc(forecastAt)}`,
           cell: ({ confidence, forecast }) => (
             <>
-              <Known text={forecast === null ? null : percent(forecast)} />
-              {confidence !== null && <span class="facts">sure {percent(confidence)}</span>}
+              <Known text={forecast === null ? null : chance(forecast)} />
+              {confidence !== null && <span class="facts">confidence {chance(confidence)}</span>}
             </>
           )
         },
@@ -101,65 +100,33 @@ const Outcomes = (props: {
   )
 }
 
+const isOver = ({ status }: EventDetail) => status === "closed" || status === "settled"
+
 const Facts = ({ event }: { readonly event: EventDetail }) => (
   <dl class="facts-list">
-    <div>
-      <dt>Event</dt>
-      <dd class="ticker">{event.eventTicker}</dd>
-    </div>
-    <div>
-      <dt>Series</dt>
-      <dd>{event.seriesTitle ?? event.seriesTicker ?? nothing}</dd>
-    </div>
-    <div>
-      <dt>Opened</dt>
-      <dd>
-        <WhenKnown time={event.openTime} />
-      </dd>
-    </div>
-    <div>
-      <dt>{event.status === "closed" || event.status === "settled" ? "Closed" : "Closes"}</dt>
-      <dd>
-        <WhenKnown time={event.closeTime} />
-      </dd>
-    </div>
-    <div>
-      <dt>Outcome</dt>
-      <dd>{event.outcome ?? "not determined"}</dd>
-    </div>
-    <div>
-      <dt>Outcomes</dt>
-      <dd>
-        {count(event.outcomes.length)}
-        {event.mutuallyExclusive === true
-          ? ", at most one comes true"
-          : event.mutuallyExclusive === false
-            ? ", several may"
-            : ""}
-      </dd>
-    </div>
-    <div>
-      <dt>Fees</dt>
-      <dd>
-        {event.feeType === null
-          ? "not known"
-          : `${event.feeType.replaceAll("_", " ")}${event.feeMultiplier === null ? "" : ` × ${amount(event.feeMultiplier)}`}`}
-      </dd>
-    </div>
-    {event.exchangeUrl !== null && (
-      <div>
-        <dt>At the exchange</dt>
-        <dd>
-          <a href={event.exchangeUrl} rel="noreferrer">
-            {event.seriesTicker ?? event.eventTicker}
-          </a>
-        </dd>
-      </div>
-    )}
-    <div>
-      <dt>Record</dt>
-      <dd>{event.complete === true ? "complete" : event.complete === false ? "still growing" : nothing}</dd>
-    </div>
+    <Fact name="Event">
+      <span class="ticker">{event.eventTicker}</span>
+    </Fact>
+    <Fact name="Series">{event.seriesTitle ?? event.seriesTicker ?? nothing}</Fact>
+    <Fact name="Opened">
+      <WhenKnown time={event.openTime} />
+    </Fact>
+    <Fact name={isOver(event) ? "Closed" : "Closes"}>
+      <WhenKnown time={event.closeTime} />
+    </Fact>
+    <Fact name="Outcome">{event.outcome ?? "not determined"}</Fact>
+    <Fact name="Outcomes">
+      {count(event.outcomes.length)}
+      {event.mutuallyExclusive === true
+        ? ", at most one comes true"
+        : event.mutuallyExclusive === false
+          ? ", several may"
+          : ""}
+    </Fact>
+    <ExchangeFacts {...event} ticker={event.seriesTicker ?? event.eventTicker} />
+    <Fact name="Record">
+      {event.complete === true ? "complete" : event.complete === false ? "still growing" : nothing}
+    </Fact>
   </dl>
 )
 

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks"
 import type { EventDetail } from "../EventsApi.ts"
 import { Check } from "./controls.tsx"
-import { span } from "./format.ts"
+import { every, span } from "./format.ts"
 import { useAction } from "./useAction.ts"
 
 /** Counts down to the next snapshot while it is on and somebody looks: a page in the background asks for nothing. */
@@ -29,21 +29,21 @@ export const EventSnapshot = ({ event, onDone }: { readonly event: EventDetail; 
   const { act, busy, said } = useAction(onDone)
   const [auto, setAuto] = useState(false)
   const isOver = event.status === "closed" || event.status === "settled"
-  const every = event.autoSnapshotSeconds
+  const seconds = event.autoSnapshotSeconds
   const take = () => {
     if (!busy && event.canSnapshot)
       void act((client) => client.eventActions.snapshot({ params: { eventTicker: event.eventTicker } }))
   }
-  const isOn = auto && every > 0 && !isOver
-  const left = useCountdown(isOn, every, take)
+  const isOn = auto && seconds > 0 && !isOver
+  const left = useCountdown(isOn, seconds, take)
   return (
     <div class="actions">
       <button type="button" disabled={busy || !event.canSnapshot} onClick={take}>
         Snapshot
       </button>
-      {every > 0 && !isOver && (
+      {seconds > 0 && !isOver && (
         <Check
-          label={`every ${span(every)}`}
+          label={`every ${every(seconds)}`}
           checked={auto}
           onChange={(checked) => {
             setAuto(checked)

@@ -1,6 +1,6 @@
 import type { EventCard } from "../EventsApi.ts"
 import { type Filter, isNarrowed, type Section } from "./filter.ts"
-import { amount, nothing, percent, periodWord } from "./format.ts"
+import { amount, chance, nothing, periodWord } from "./format.ts"
 import { eventHref, Link } from "./router.tsx"
 import { Empty, Failed, Skeleton } from "./states.tsx"
 import { type Column, Table } from "./Table.tsx"
@@ -21,9 +21,6 @@ export const Chance = ({ mid, tone = "" }: { readonly mid: string | null; readon
       </span>
     </span>
   )
-
-/** A midpoint to a tenth of a per cent: its quote has the exact figures. */
-const chance = (mid: string) => `${(Number(mid) * 100).toFixed(1)}%`
 
 export const StatusPill = ({ status }: { readonly status: string | null }) => (
   <span class={`pill ${status ?? ""}`}>{status ?? "unknown"}</span>
@@ -64,7 +61,7 @@ const columns: Readonly<Record<Section, ReadonlyArray<Column<EventCard>>>> = {
     {
       name: "Model",
       show: "mid",
-      cell: ({ forecast }) => <Known text={forecast === null ? null : percent(forecast)} />
+      cell: ({ forecast }) => <Known text={forecast === null ? null : chance(forecast)} />
     },
     volume,
     { name: "Closes in", cell: ({ closeTime }) => <TimeLeft time={closeTime} /> },

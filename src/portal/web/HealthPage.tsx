@@ -99,21 +99,22 @@ export const HealthPage = () => {
           <>
             <dl class="figures">
               <Figure
-                label="Newest tick, age"
+                label="Tick age"
                 value={age(facts.newestTickAt)}
                 title={facts.newestTickAt === null ? undefined : utc(facts.newestTickAt)}
               />
               <Figure
-                label="Newest trade, age"
+                label="Trade age"
                 value={age(facts.newestTradeAt)}
                 title={facts.newestTradeAt === null ? undefined : utc(facts.newestTradeAt)}
               />
-              <Figure label="Lifecycle, age" value={age(facts.newestLifecycleAt)} />
+              <Figure label="Lifecycle age" value={age(facts.newestLifecycleAt)} />
               <Figure label="Open gaps" value={count(facts.openGaps)} alarm={facts.openGaps > 0} />
               <Figure label="Gaps, day" value={count(facts.gapsLastDay)} />
               <Figure
-                label="Quarantined, day"
+                label="Refused, day"
                 value={count(facts.quarantinedLastDay)}
+                title="Messages that could not be read, kept as they came"
                 alarm={facts.quarantinedLastDay > 0}
               />
               {queue != null && (

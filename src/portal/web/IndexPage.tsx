@@ -3,7 +3,7 @@ import type { EventCount } from "../EventsApi.ts"
 import { EventTable } from "./EventTable.tsx"
 import { ExchangeContext, useNow } from "./exchange.ts"
 import { FilterBar } from "./FilterBar.tsx"
-import { type Filter, readFilter, writeFilter } from "./filter.ts"
+import { type Filter, readFilter, readOpened, writeFilter } from "./filter.ts"
 import { count, nothing, span } from "./format.ts"
 import { replaceQuery } from "./router.tsx"
 import { Shell } from "./Shell.tsx"
@@ -33,9 +33,14 @@ export const IndexPage = () => {
   const [typed, setTyped] = useState(filter.search)
   const { seen, wall } = useNow()
   const counts = useAsk("counts", (client) => client.events.counts())
-  const active = useEvents("active", filter)
-  const scheduled = useEvents("scheduled", filter)
-  const closed = useEvents("closed", filter)
+  const [opened] = useState(() => ({
+    active: readOpened(location.search, "active"),
+    scheduled: readOpened(location.search, "scheduled"),
+    closed: readOpened(location.search, "closed")
+  }))
+  const active = useEvents("active", filter, opened.active)
+  const scheduled = useEvents("scheduled", filter, opened.scheduled)
+  const closed = useEvents("closed", filter, opened.closed)
   const reloading = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
   const { note } = useContext(ExchangeContext)
 
@@ -59,7 +64,16 @@ export const IndexPage = () => {
     onRefused: counts.reload
   })
 
-  useEffect(() => replaceQuery(writeFilter(filter)), [filter])
+  useEffect(() => {
+    const query = writeFilter(filter)
+    for (const [section, rows] of Object.entries({
+      active: active.opened,
+      scheduled: scheduled.opened,
+      closed: closed.opened
+    }))
+      if (rows > 0) query.set(section, String(rows))
+    replaceQuery(query)
+  }, [filter, active.opened, scheduled.opened, closed.opened])
   useEffect(() => {
     const timer = setTimeout(
       () => setFilter((before) => (before.search === typed.trim() ? before : { ...before, search: typed.trim() })),

@@ -1,7 +1,8 @@
 import { useState } from "preact/hooks"
 import type { Gap, LifeStep, MarketDetail, Prediction, TradeRow } from "../MarketApi.ts"
 import { Instant, instantOf } from "./controls.tsx"
-import { amount, cents, exactTime, money, nothing, percent, span } from "./format.ts"
+import { ExchangeFacts, Fact, TimeFact } from "./facts.tsx"
+import { amount, cents, chance, exactTime, money, nothing, percent, span } from "./format.ts"
 import { Empty, Shown } from "./states.tsx"
 import { Table, TallTable } from "./Table.tsx"
 import { When } from "./times.tsx"
@@ -41,14 +42,6 @@ export const Trades = ({ asked }: { readonly asked: Asked<ReadonlyArray<TradeRow
   </Shown>
 )
 
-const Fact = (props: { readonly name: string; readonly value: string | null; readonly time?: boolean }) =>
-  props.value === null ? null : (
-    <div>
-      <dt>{props.name}</dt>
-      <dd>{props.time === true ? <When time={props.value} /> : props.value}</dd>
-    </div>
-  )
-
 const completions: Readonly<Record<string, string>> = {
   settled: "complete",
   void: "complete, void",
@@ -56,47 +49,27 @@ const completions: Readonly<Record<string, string>> = {
   without_candles: "the exchange has no candles of it"
 }
 
-export const Facts = ({ market }: { readonly market: MarketDetail }) => (
-  <dl class="facts-list narrow">
-    <Fact name="Question" value={market.title} />
-    <Fact
-      name="Strike"
-      value={
-        [market.strikeType, market.floorStrike, market.capStrike].filter((part) => part !== null).join(" ") || null
-      }
-    />
-    <Fact name="Opened" value={market.openTime} time />
-    <Fact name="Closes" value={market.closeTime} time />
-    <Fact name="Determined" value={market.determinedAt} time />
-    <Fact name="Settled" value={market.settledAt} time />
-    <Fact name="Result" value={market.result} />
-    <Fact name="Paid for yes" value={market.settlementValue === null ? null : money(market.settlementValue)} />
-    <Fact name="Value at expiry" value={market.expirationValue} />
-    <Fact
-      name="Fees"
-      value={
-        market.feeType === null
-          ? null
-          : `${market.feeType.replaceAll("_", " ")}${market.feeMultiplier === null ? "" : ` × ${amount(market.feeMultiplier)}`}`
-      }
-    />
-    {market.exchangeUrl !== null && (
-      <div>
-        <dt>At the exchange</dt>
-        <dd>
-          <a href={market.exchangeUrl} rel="noreferrer">
-            {market.seriesTicker ?? market.ticker}
-          </a>
-        </dd>
-      </div>
-    )}
-    <Fact name="First seen" value={market.firstSeenAt} time />
-    <Fact
-      name="Record"
-      value={market.completion === null ? "still growing" : (completions[market.completion] ?? market.completion)}
-    />
-  </dl>
-)
+export const Facts = ({ market }: { readonly market: MarketDetail }) => {
+  const strike = [market.strikeType, market.floorStrike, market.capStrike].filter((part) => part !== null).join(" ")
+  return (
+    <dl class="facts-list narrow">
+      {market.title !== null && <Fact name="Question">{market.title}</Fact>}
+      {strike !== "" && <Fact name="Strike">{strike}</Fact>}
+      <TimeFact name="Opened" time={market.openTime} />
+      <TimeFact name="Closes" time={market.closeTime} />
+      <TimeFact name="Determined" time={market.determinedAt} />
+      <TimeFact name="Settled" time={market.settledAt} />
+      {market.result !== null && <Fact name="Result">{market.result}</Fact>}
+      {market.settlementValue !== null && <Fact name="Paid for yes">{money(market.settlementValue)}</Fact>}
+      {market.expirationValue !== null && <Fact name="Value at expiry">{market.expirationValue}</Fact>}
+      <ExchangeFacts {...market} ticker={market.seriesTicker ?? market.ticker} />
+      <TimeFact name="First seen" time={market.firstSeenAt} />
+      <Fact name="Record">
+        {market.completion === null ? "still growing" : (completions[market.completion] ?? market.completion)}
+      </Fact>
+    </dl>
+  )
+}
 
 export const Rules = ({ market }: { readonly market: MarketDetail }) =>
   market.rulesPrimary === null ? (
@@ -146,8 +119,12 @@ export const Predictions = ({ asked }: { readonly asked: Asked<ReadonlyArray<Pre
               words: true,
               cell: ({ agent, model }) => [agent, model].filter((part) => part !== null).join(" · ") || nothing
             },
-            { name: "Yes", cell: ({ yesProbability }) => percent(yesProbability) },
-            { name: "Confidence", cell: ({ confidence }) => percent(confidence) },
+            {
+              name: "Yes",
+              title: ({ yesProbability }) => percent(yesProbability),
+              cell: ({ yesProbability }) => (yesProbability === null ? nothing : chance(yesProbability))
+            },
+            { name: "Confidence", cell: ({ confidence }) => (confidence === null ? nothing : chance(confidence)) },
             { name: "Why", words: true, show: "wide", tone: "prose", cell: ({ rationale }) => rationale }
           ]}
         />

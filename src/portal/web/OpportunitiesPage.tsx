@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks"
 import type { Basket, ModelGap } from "../SystemApi.ts"
 import { Check, Choice, Segments } from "./controls.tsx"
 import { oneOf } from "./filter.ts"
-import { amount, cents, money, nothing, percent, periodWord, signedCents, span } from "./format.ts"
+import { amount, cents, chance, money, nothing, percent, periodWord, signedCents, span } from "./format.ts"
 import { eventHref, Link, marketHref, replaceQuery } from "./router.tsx"
 import { Shell } from "./Shell.tsx"
 import { Empty, Shown } from "./states.tsx"
@@ -92,12 +92,12 @@ const ModelGaps = ({ asked }: { readonly asked: Asked<ReadonlyArray<ModelGap>> }
                 </>
               )
             },
-            { name: "Model", cell: ({ forecast }) => percent(forecast) },
-            { name: "Market’s chance", cell: ({ impliedMid }) => percent(impliedMid) },
+            { name: "Model", title: ({ forecast }) => percent(forecast), cell: ({ forecast }) => chance(forecast) },
+            { name: "Market’s chance", cell: ({ impliedMid }) => chance(impliedMid) },
             {
-              name: "Gap",
+              name: "Gap, points",
               tone: ({ gap }) => (gap.startsWith("-") ? "no-ink" : "yes-ink"),
-              cell: ({ gap }) => signedCents(gap)
+              cell: ({ gap }) => points(gap)
             },
             { name: "Confidence", show: "mid", cell: ({ confidence }) => percent(confidence) },
             { name: "Yes bid", show: "mid", cell: ({ yesBid }) => cents(yesBid) },
@@ -110,6 +110,9 @@ const ModelGaps = ({ asked }: { readonly asked: Asked<ReadonlyArray<ModelGap>> }
     }
   </Shown>
 )
+
+/** A difference of chances in points of a per cent. */
+const points = (gap: string) => `${gap.startsWith("-") ? "−" : "+"}${chance(gap.replace("-", "")).replace("%", "")}`
 
 const sides = [
   ["", "Both"],

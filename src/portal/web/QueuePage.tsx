@@ -4,7 +4,7 @@ import type { QueuePage as QueueFacts } from "../SystemApi.ts"
 import { call } from "./client.ts"
 import { count, exactTime, nothing, span } from "./format.ts"
 import { Shell } from "./Shell.tsx"
-import { Empty, Section, Shown } from "./states.tsx"
+import { Empty, None, Section, Shown } from "./states.tsx"
 import { type Column, Table } from "./Table.tsx"
 import { When } from "./times.tsx"
 import { useAsk, useThrottled } from "./useAsk.ts"
@@ -27,7 +27,7 @@ const Jobs = (props: {
   readonly onRetry?: (ids: ReadonlyArray<string>) => void
 }) => {
   const { jobs, onRetry } = props
-  if (jobs.length === 0) return <Empty>{props.nothingYet}</Empty>
+  if (jobs.length === 0) return <None>{props.nothingYet}</None>
   const retry: Column<Job> = {
     name: "Retry",
     cell: ({ id }) => (
@@ -99,7 +99,7 @@ export const QueuePage = () => {
               <Counts counts={facts.counts} />
               <Section id="workers" title="Workers" note={count(facts.workers.length)}>
                 {facts.workers.length === 0 ? (
-                  <Empty>No worker is running.</Empty>
+                  <None>No worker is running.</None>
                 ) : (
                   <ul class="cards">
                     {facts.workers.map((worker) => (

@@ -1,4 +1,5 @@
 import type { ComponentChildren } from "preact"
+import { useEffect, useRef, useState } from "preact/hooks"
 
 export interface Column<Row> {
   readonly name: string
@@ -60,12 +61,33 @@ const Bare = <Row,>({ columns, keyOf, rows }: Props<Row>) => (
   </table>
 )
 
-/** Rows of one kind, a column declared once for its heading and its cells. */
-export const Table = <Row,>(props: Props<Row>) => (
-  <div class="scroll">
-    <Bare {...props} />
-  </div>
-)
+/** Whether what is in the frame is wider than the frame. */
+const useOverflow = () => {
+  const frame = useRef<HTMLDivElement>(null)
+  const [overflows, setOverflows] = useState(false)
+  useEffect(() => {
+    const { current } = frame
+    if (current === null) return
+    const watcher = new ResizeObserver(() => setOverflows(current.scrollWidth > current.clientWidth))
+    watcher.observe(current)
+    if (current.firstElementChild !== null) watcher.observe(current.firstElementChild)
+    return () => watcher.disconnect()
+  }, [])
+  return { frame, overflows }
+}
+
+/** Rows of one kind, a column declared once for its heading and its cells. Where it scrolls sideways, the keyboard scrolls it too. */
+export const Table = <Row,>(props: Props<Row>) => {
+  const { frame, overflows } = useOverflow()
+  const reachable = overflows
+    ? ({ tabIndex: 0, role: "group", "aria-label": "Table that scrolls sideways" } as const)
+    : {}
+  return (
+    <div class="scroll" ref={frame} {...reachable}>
+      <Bare {...props} />
+    </div>
+  )
+}
 
 /** The same in a frame of its own height, which the keyboard scrolls too. */
 export const TallTable = <Row,>({ label, ...props }: Props<Row> & { readonly label: string }) => (
