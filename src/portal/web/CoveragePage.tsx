@@ -7,6 +7,7 @@ import { Link, marketHref, replaceQuery } from "./router.tsx"
 import { Shell } from "./Shell.tsx"
 import { Empty, Section, Shown } from "./states.tsx"
 import { useAsk } from "./useAsk.ts"
+import { useRecording } from "./useRecording.ts"
 
 const daysShown = 14
 const hours = Array.from({ length: 24 }, (_, hour) => hour)
@@ -209,8 +210,9 @@ export const CoveragePage = () => {
     (client) => client.system.coverageDays({ query: { from: days[0]!, to: until } }),
     30
   )
+  const link = useRecording(overview.reload)
   return (
-    <Shell title="Coverage">
+    <Shell title="Coverage" link={link}>
       <div class="title">
         <h1>Coverage</h1>
         <p class="quiet prose">

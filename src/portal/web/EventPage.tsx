@@ -157,6 +157,11 @@ export const EventPage = ({ ticker }: { readonly ticker: string }) => {
   )
   const [quotes, setQuotes] = useState<ReadonlyMap<string, MarketQuote>>(new Map())
   const reloadSoon = useThrottled(event.reload, 2000)
+  // What a portal answers may be a second old.
+  const onActed = () => {
+    event.reload()
+    reloadSoon()
+  }
   const link = useLive(`event=${encodeURIComponent(ticker)}`, {
     onEvent: (message) => {
       if (message._tag === "Quotes")
@@ -199,7 +204,7 @@ export const EventPage = ({ ticker }: { readonly ticker: string }) => {
             {() => (
               <>
                 <Facts event={shown!} />
-                <EventSnapshot event={shown!} onDone={event.reload} />
+                <EventSnapshot event={shown!} onDone={onActed} />
               </>
             )}
           </Shown>

@@ -5,6 +5,7 @@ import { Shell } from "./Shell.tsx"
 import { Empty, Section, Shown } from "./states.tsx"
 import { Table } from "./Table.tsx"
 import { useAsk } from "./useAsk.ts"
+import { useRecording } from "./useRecording.ts"
 
 const score = (value: number | null) => (value === null ? nothing : value.toFixed(4))
 const skill = (value: number | null) =>
@@ -21,7 +22,14 @@ const Leaderboard = ({ standings }: { readonly standings: ReadonlyArray<Standing
     rows={standings}
     keyOf={(standing) => `${nameOf(standing)} ${standing.horizon}`}
     columns={[
-      { name: "Handler", heads: "title", cell: nameOf },
+      {
+        name: "Handler",
+        heads: "title",
+        cell: (standing) =>
+          nameOf(standing)
+            .split(/(?<=:)/)
+            .map((part) => [part, <wbr key={part} />])
+      },
       { name: "Before the close", words: true, cell: ({ horizon }) => horizon },
       { name: "Scored", show: "mid", cell: ({ scored }) => count(scored) },
       { name: "Brier", cell: ({ brier }) => score(brier) },
@@ -108,8 +116,9 @@ const Calibrations = ({ page }: { readonly page: ForecastScoresPage }) => (
 
 export const ForecastsPage = () => {
   const asked = useAsk("forecasts", (client) => client.forecasts.scores({ query: {} }), 10)
+  const link = useRecording(asked.reload)
   return (
-    <Shell title="Forecasts">
+    <Shell title="Forecasts" link={link}>
       <div class="title">
         <h1>Forecasts</h1>
         <p class="quiet prose">

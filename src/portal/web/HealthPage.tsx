@@ -1,6 +1,5 @@
-import { useContext } from "preact/hooks"
 import type { HealthPage as Health } from "../SystemApi.ts"
-import { ExchangeContext, useNow } from "./exchange.ts"
+import { useNow } from "./exchange.ts"
 import { bytes, count, nothing, span, utc } from "./format.ts"
 import { Link } from "./router.tsx"
 import { Shell } from "./Shell.tsx"
@@ -8,7 +7,7 @@ import { Empty, Figure, Section, Shown } from "./states.tsx"
 import { Table } from "./Table.tsx"
 import { When } from "./times.tsx"
 import { useAsk } from "./useAsk.ts"
-import { useLive } from "./useLive.ts"
+import { useRecording } from "./useRecording.ts"
 
 const silentAfterSeconds = 20
 const lateSeconds = 60
@@ -78,16 +77,9 @@ const position = (value: string) =>
 
 export const HealthPage = () => {
   const health = useAsk("health", (client) => client.system.health(), 5)
-  const { note } = useContext(ExchangeContext)
   const { exchange, seen, speed } = useNow()
   const queue = seen?.overview.queue
-  const link = useLive("page=health", {
-    onEvent: (event) => {
-      if (event._tag === "Overview") note(event.overview)
-    },
-    onGap: health.reload,
-    onRefused: health.reload
-  })
+  const link = useRecording(health.reload)
   const age = (time: string | null) => (time === null ? "none" : span((exchange - Date.parse(time)) / 1000 / speed))
   return (
     <Shell title="Health" link={link}>

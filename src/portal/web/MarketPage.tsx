@@ -179,6 +179,11 @@ export const MarketPage = ({ ticker }: { readonly ticker: string }) => {
     life.reload()
     gaps.reload()
   }, 2000)
+  // What a portal answers may be a second old.
+  const onActed = () => {
+    market.reload()
+    reloadSoon()
+  }
   const link = useLive(`market=${encodeURIComponent(ticker)}`, {
     onEvent: (message) => {
       if (message._tag === "Quotes") {
@@ -232,7 +237,7 @@ export const MarketPage = ({ ticker }: { readonly ticker: string }) => {
             {() => (
               <>
                 <Quote market={shown!} />
-                <Actions market={shown!} onDone={market.reload} />
+                <Actions market={shown!} onDone={onActed} />
               </>
             )}
           </Shown>

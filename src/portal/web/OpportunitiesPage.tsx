@@ -9,6 +9,7 @@ import { Empty, Shown } from "./states.tsx"
 import { Table } from "./Table.tsx"
 import { TimeLeft } from "./times.tsx"
 import { type Asked, useAsk } from "./useAsk.ts"
+import { useRecording } from "./useRecording.ts"
 
 const Baskets = ({ asked, all }: { readonly asked: Asked<ReadonlyArray<Basket>>; readonly all: boolean }) => (
   <Shown asked={asked}>
@@ -83,7 +84,7 @@ const ModelGaps = ({ asked }: { readonly asked: Asked<ReadonlyArray<ModelGap>> }
           keyOf={({ ticker }) => ticker}
           columns={[
             {
-              name: "Market",
+              name: "Outcome",
               heads: "title",
               cell: (gap) => (
                 <>
@@ -93,9 +94,9 @@ const ModelGaps = ({ asked }: { readonly asked: Asked<ReadonlyArray<ModelGap>> }
               )
             },
             { name: "Model", title: ({ forecast }) => percent(forecast), cell: ({ forecast }) => chance(forecast) },
-            { name: "Market’s chance", cell: ({ impliedMid }) => chance(impliedMid) },
+            { name: "Market", cell: ({ impliedMid }) => chance(impliedMid) },
             {
-              name: "Gap, points",
+              name: "Gap",
               tone: ({ gap }) => (gap.startsWith("-") ? "no-ink" : "yes-ink"),
               cell: ({ gap }) => points(gap)
             },
@@ -176,8 +177,9 @@ export const OpportunitiesPage = () => {
       }),
     10
   )
+  const link = useRecording(view === "arbitrage" ? baskets.reload : model.reload)
   return (
-    <Shell title="Opportunities">
+    <Shell title="Opportunities" link={link}>
       <div class="title">
         <h1>Opportunities</h1>
         <p class="quiet prose">
@@ -206,7 +208,7 @@ export const OpportunitiesPage = () => {
             <Choice
               label="Gap of at least"
               value={gap}
-              options={gaps.map((least) => [least, least === "" ? "as set" : cents(least)] as const)}
+              options={gaps.map((least) => [least, least === "" ? "as set" : `${Number(least) * 100} points`] as const)}
               onChange={(gap) => change({ gap })}
             />
             <Choice
