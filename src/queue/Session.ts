@@ -43,7 +43,6 @@ export interface Session {
    * the lease. `run` must go on meanwhile.
    */
   drain(patience: Duration.Input): Effect.Effect<void, SqlError>
-  readonly isIdle: Effect.Effect<boolean>
 }
 
 /** Jobs are short when as many as are claimed ahead can be run within this many seconds. */
@@ -61,6 +60,7 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
   const { concurrency, jobs, leaseSeconds, member, prefetch } = options
   const { instance } = member
   const lanes = new Lanes(member.types)
+  yield* Effect.addFinalizer(() => measured(0, 0))
   const running = yield* FiberMap.make<string, void>()
   const outcomes = yield* Queue.unbounded<Outcome>()
   const room = yield* Latch.make(true)
@@ -70,7 +70,7 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
   const owed = yield* Latch.make(false)
   /** Hears that a full search found jobs behind what was seen, and maybe not all of them. */
   const behind = yield* Queue.sliding<void>(1)
-  let held = 0
+  const held = new Set<ClaimedRow>()
   /** How many jobs the searches under way may bring. */
   let asking = 0
   let runningCount = 0
@@ -83,17 +83,17 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
   const credit = () => concurrency + ahead() - waiting.length - runningCount
 
   const weigh = () => {
-    const unsettled = held - waiting.length - runningCount
+    const unsettled = held.size - waiting.length - runningCount
     if (isDraining || unsettled > mostUnsettled || credit() < Math.max(1, ahead())) room.closeUnsafe()
     else room.openUnsafe()
   }
 
-  const count = (change: number) => {
-    held += change
-    if (held === 0) empty.openUnsafe()
+  const heldChanged = () => {
+    if (held.size === 0) empty.openUnsafe()
     else empty.closeUnsafe()
     weigh()
   }
+  const measure = Effect.suspend(() => measured(held.size, runningCount))
 
   const runOne = Effect.fnUntraced(function* (row: ClaimedRow) {
     const began = yield* Clock.currentTimeMillis
@@ -104,6 +104,7 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
     yield* Queue.offer(outcomes, outcome)
     yield* startWaiting
     weigh()
+    yield* measure
   })
 
   const startWaiting: Effect.Effect<void> = Effect.suspend(() => {
@@ -129,7 +130,7 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
         })
       )
     )
-    if (found === undefined) return yield* new LeaseLost({ instance })
+    if (found === undefined) return yield* isDraining ? Effect.never : new LeaseLost({ instance })
     lanes.found(found, wanted, isFull)
     if (isFull) {
       const now = yield* Clock.currentTimeMillis
@@ -137,7 +138,8 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
     }
     if (found.jobs.length > 0) {
       waiting.push(...found.jobs)
-      count(found.jobs.length)
+      for (const row of found.jobs) held.add(row)
+      heldChanged()
       yield* Effect.forEach(
         found.jobs,
         ({ type, waitedSeconds }) => Metric.update(QueueMetrics.of(QueueMetrics.waited, type), waitedSeconds),
@@ -145,6 +147,7 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
       )
       if (isDraining) yield* giveBackWaiting
       yield* startWaiting
+      yield* measure
     }
     return found.jobs.length < wanted
   })
@@ -221,9 +224,9 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
         })
       }
     }
-    count(-batch.length)
-    yield* Metric.update(QueueMetrics.held, held)
-    yield* Metric.update(QueueMetrics.running, runningCount)
+    for (const { row } of batch) held.delete(row)
+    heldChanged()
+    yield* measure
   })
 
   const settling = Queue.takeAll(outcomes).pipe(Effect.flatMap(settle), Effect.forever)
@@ -231,7 +234,8 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
   const beats = Effect.gen(function* () {
     while (true) {
       yield* Effect.sleep(Duration.seconds(leaseSeconds / 3))
-      const alive = yield* jobs.beat(instance, leaseSeconds).pipe(
+      const ids = Array.from(held, ({ id }) => id)
+      const alive = yield* jobs.beat(instance, leaseSeconds, ids).pipe(
         Effect.timeoutOption(Duration.seconds(leaseSeconds)),
         Effect.catch((error) =>
           isTransient(error)
@@ -265,8 +269,10 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
       yield* FiberMap.clear(running)
       yield* Latch.await(empty)
       yield* untilDatabaseAnswers(jobs.leave(instance))
-    }),
-    isIdle: Effect.sync(() => held === 0)
+    })
   }
   return session
 })
+
+const measured = (held: number, running: number) =>
+  Effect.andThen(Metric.update(QueueMetrics.held, held), Metric.update(QueueMetrics.running, running))

@@ -97,8 +97,11 @@ export class QueueJobs extends Context.Service<
       options?: { readonly tell: boolean }
     ): Effect.Effect<ReadonlyMap<number, string>, SqlError>
     join(member: Member, ttlSeconds: number): Effect.Effect<void, SqlError>
-    /** Renews the lease; false: it is lost, and all that was held with it. */
-    beat(instance: string, ttlSeconds: number): Effect.Effect<boolean, SqlError>
+    /**
+     * Renews the lease; false: it is lost, and all that was held with it. `held`: the ids of all that the worker knows to hold; what it
+     * was given longer than `ttlSeconds` ago without learning of it is given back.
+     */
+    beat(instance: string, ttlSeconds: number, held: Iterable<string>): Effect.Effect<boolean, SqlError>
     /** Up to `wanted` jobs, lane by lane; nothing when the lease is lost. */
     claim(instance: string, lanes: ReadonlyArray<Lane>, wanted: number): Effect.Effect<Claim | undefined, SqlError>
     /** In a transaction: whether the job is still held, and if so it stays held until the transaction ends. */
@@ -169,8 +172,8 @@ const make = (sql: PgClient.PgClient) =>
     join: Effect.fn("QueueJobs.join")(({ host, instance, pid, types }, ttl) =>
       Effect.asVoid(sql`select queue_join(${instance}, ${host}, ${pid}, ${texts(types)}, ${ttl}::float8)`)
     ),
-    beat: Effect.fn("QueueJobs.beat")((instance, ttl) =>
-      sql<{ alive: boolean }>`select queue_beat(${instance}, ${ttl}::float8) as alive`.pipe(
+    beat: Effect.fn("QueueJobs.beat")((instance, ttl, held) =>
+      sql<{ alive: boolean }>`select queue_beat(${instance}, ${ttl}::float8, ${int8s([...held])}) as alive`.pipe(
         Effect.map((rows) => rows[0]!.alive)
       )
     ),
