@@ -39,8 +39,7 @@ export const rest: Group = {
   ...IngestConfig.completeness,
   ...QueueConfig.delegation,
   ...QueueConfig.enqueueing,
-  ...QueueConfig.signals,
-  prefetch: QueueConfig.working.prefetch
+  ...QueueConfig.signals
 }
 export const worker: Group = {
   ...common,

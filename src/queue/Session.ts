@@ -8,7 +8,7 @@ import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
-import type { ClaimedRow, Member, QueueJobs } from "../store/QueueJobs.ts"
+import { type ClaimedRow, type Member, type QueueJobs, storable } from "../store/QueueJobs.ts"
 import { untilDatabaseAnswers } from "../store/Retry.ts"
 import { isTransient } from "../store/SqlState.ts"
 import type { AttemptOptions, Outcome } from "./Attempt.ts"
@@ -178,6 +178,31 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
     return base * (yield* Random.nextBetween(0.8, 1.2))
   })
 
+  /** Counts what became of attempts. One whose end was stored though the reply was lost did not go to another worker. */
+  const tally = Effect.fnUntraced(function* (batch: ReadonlyArray<Outcome>, touched: ReadonlySet<string>) {
+    const unanswered = batch.flatMap(({ _tag, row }) => (_tag === "Committed" || touched.has(row.id) ? [] : [row]))
+    const ended = unanswered.length === 0 ? undefined : yield* untilDatabaseAnswers(jobs.ended(instance, unanswered))
+    for (const outcome of batch) {
+      const { row } = outcome
+      const stored = ended?.get(row.id)
+      if (outcome._tag === "Committed" || (outcome._tag === "Done" && touched.has(row.id)) || stored?.isDone === true) {
+        yield* Metric.update(QueueMetrics.of(QueueMetrics.done, row.type), 1)
+      } else if (
+        outcome._tag === "Failed" &&
+        (touched.has(row.id) || stored?.cause === storable(outcome.failure.problem))
+      ) {
+        yield* Metric.update(QueueMetrics.of(QueueMetrics.failures, row.type), 1)
+      } else if (!touched.has(row.id)) {
+        yield* Metric.update(QueueMetrics.of(QueueMetrics.fenced, row.type), 1)
+        yield* Effect.logWarning("job had gone to another worker, nothing of this attempt counts", {
+          job: row.id,
+          type: row.type,
+          attempt: row.attempt
+        })
+      }
+    }
+  })
+
   const settle = Effect.fnUntraced(function* (batch: ReadonlyArray<Outcome>) {
     const done = batch.flatMap((outcome) => (outcome._tag === "Done" ? [outcome.row] : []))
     const failed = batch.flatMap((outcome) => (outcome._tag === "Failed" ? [outcome] : []))
@@ -201,7 +226,6 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
       for (const { dead, id, type } of yield* untilDatabaseAnswers(jobs.fail(instance, failures))) {
         touched.add(id)
         const { failure, row } = failed.find((one) => one.row.id === id)!
-        yield* Metric.update(QueueMetrics.of(QueueMetrics.failures, type), 1)
         if (dead) yield* Metric.update(QueueMetrics.of(QueueMetrics.dead, type), 1)
         yield* (dead ? Effect.logError("job is dead") : Effect.logWarning("job failed, will be tried again")).pipe(
           Effect.annotateLogs({ job: id, type, attempt: row.attempt, of: row.maxAttempts, problem: failure.problem })
@@ -209,21 +233,11 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
       }
     }
     if (given.length > 0) {
-      for (const id of yield* untilDatabaseAnswers(jobs.release(instance, given))) touched.add(id)
-      yield* Metric.update(QueueMetrics.released, given.length)
+      const released = yield* untilDatabaseAnswers(jobs.release(instance, given))
+      for (const id of released) touched.add(id)
+      yield* Metric.update(QueueMetrics.released, released.length)
     }
-    for (const { _tag, row } of batch) {
-      if (_tag === "Committed" || (_tag === "Done" && touched.has(row.id))) {
-        yield* Metric.update(QueueMetrics.of(QueueMetrics.done, row.type), 1)
-      } else if (!touched.has(row.id)) {
-        yield* Metric.update(QueueMetrics.of(QueueMetrics.fenced, row.type), 1)
-        yield* Effect.logWarning("job had gone to another worker, nothing of this attempt counts", {
-          job: row.id,
-          type: row.type,
-          attempt: row.attempt
-        })
-      }
-    }
+    yield* tally(batch, touched)
     for (const { row } of batch) held.delete(row)
     heldChanged()
     yield* measure

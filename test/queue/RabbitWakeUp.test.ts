@@ -31,7 +31,7 @@ const names = (): Readonly<Record<JobType, string>> => {
 }
 
 const layer = Layer.unwrap(
-  Effect.sync(() => RabbitWakeUp.layerFrom({ url: broker.url, queues: names(), queueType: "quorum", prefetch: 4 }))
+  Effect.sync(() => RabbitWakeUp.layerFrom({ url: broker.url, queues: names(), queueType: "quorum" }))
 )
 
 const declared = (queue: string) =>

@@ -52,7 +52,7 @@ describe("Worker", () => {
       yield* Effect.sleep("300 millis")
       yield* queue.enqueue(backfills(20))
       yield* finished
-    }).pipe(Effect.scoped, Effect.provide(queueOf({}, WakeUp.layerSilent)))
+    }).pipe(Effect.scoped, Effect.provide(queueOf({}, WakeUp.layerMuted(WakeUp.layerListen))))
   )
 
   it.live("finds jobs at once whose transaction committed after later ones were done", () =>
