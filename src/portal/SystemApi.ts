@@ -157,7 +157,6 @@ const QueueJob = Schema.Struct({
 })
 
 export const QueuePage = Schema.Struct({
-  enabled: Schema.Boolean.annotate(described("false when this database has no work queue")),
   counts: Schema.Array(
     Schema.Struct({
       jobType: Schema.String,
