@@ -6,7 +6,9 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
+import { isSqlError } from "effect/sql/SqlError"
 import { channel, type NewJob, priorities, QueueJobs } from "../../src/store/QueueJobs.ts"
+import { transaction } from "../../src/store/Transaction.ts"
 import { TestDatabase } from "../support/Database.ts"
 
 const Jobs = QueueJobs.layer.pipe(Layer.provideMerge(TestDatabase.layer))
@@ -44,7 +46,7 @@ const outlive = (instance: string) =>
 
 const stored = PgClient.PgClient.use(
   (sql) => sql<{ id: string; status: string; attempts: number; last_error: string | null; locked_by: string | null }>`
-    select id::text, status, attempts, last_error, locked_by from work_queue order by id`
+    select id::text, status, attempts, last_error, locked_by from work_queue order by work_queue.id`
 )
 
 describe("QueueJobs", () => {
@@ -336,31 +338,42 @@ describe("QueueJobs", () => {
       Effect.gen(function* () {
         const jobs = yield* QueueJobs
         const sql = yield* PgClient.PgClient
+        yield* sql`create table effects (id text)`
         yield* jobs.enqueue([job(), job()])
         yield* join("w")
         const [first, second] = yield* claim("w")
+        const holding = yield* Deferred.make<number>()
+        const release = yield* Deferred.make<void>()
         const stuck = yield* Effect.forkChild(
           Effect.gen(function* () {
-            assert.isTrue(yield* jobs.hold("w", first!, 0.3))
-            yield* Effect.sleep("1 second")
+            assert.isTrue(yield* jobs.hold("w", first!, 0.5))
+            yield* sql`insert into effects values (${first!.id})`
+            const [own] = yield* sql<{ pid: number }>`select pg_backend_pid() as pid`
+            yield* Deferred.succeed(holding, own!.pid)
+            yield* Deferred.await(release)
             yield* jobs.complete("w", [first!])
-          }).pipe(sql.withTransaction),
-          { startImmediately: true }
+          }).pipe(transaction(sql))
         )
-        yield* Effect.sleep("100 millis")
+        const pid = yield* Deferred.await(holding)
         yield* outlive("w")
         assert.deepStrictEqual(
           (yield* jobs.rescue).map(({ id }) => id),
           [second!.id]
         )
         assert.isFalse(yield* jobs.beat("w", 60, []))
-        yield* Effect.sleep("400 millis")
+        assert.deepStrictEqual(yield* jobs.rescue, [], "as long as the transaction lives, and no longer")
+        yield* sql`select 1 from pg_stat_activity where pid = ${pid}`.pipe(
+          Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: (rows) => rows.length === 0 }),
+          Effect.timeout("10 seconds")
+        )
         assert.deepStrictEqual(
           (yield* jobs.rescue).map(({ id }) => id),
           [first!.id]
         )
-        assert.isTrue((yield* Fiber.await(stuck))._tag === "Failure")
-        assert.isTrue((yield* stored).every(({ status }) => status === "pending"))
+        yield* Deferred.succeed(release, undefined)
+        assert.isTrue(isSqlError(yield* Effect.flip(Fiber.join(stuck))))
+        assert.deepStrictEqual(yield* sql`select id from effects`, [])
+        assert.isTrue((yield* stored).every(({ attempts, status }) => status === "pending" && attempts === 1))
         assert.deepStrictEqual(yield* sql`select instance from queue_workers`, [])
       }).pipe(Effect.provide(Jobs))
   )
