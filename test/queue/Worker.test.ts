@@ -172,6 +172,15 @@ describe("Worker", () => {
     }).pipe(withQueue())
   )
 
+  it.live("a lease so long that a dead worker's jobs would wait for half a minute is one line that says so", () =>
+    Effect.gen(function* () {
+      const wrong = yield* worker({ backfill_market: () => Effect.void }, { WORK_QUEUE_LEASE_SECONDS: "21" })
+      const message = String(((yield* Effect.flip(wrong.ended)) as Error).message)
+      assert.match(message, /^WORK_QUEUE_LEASE_SECONDS: .*20/)
+      assert.notInclude(message, "\n")
+    }).pipe(withQueue())
+  )
+
   it.live("results and the end of the job are one transaction: neither without the other", () =>
     Effect.gen(function* () {
       const queue = yield* WorkQueue
