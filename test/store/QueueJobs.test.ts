@@ -420,6 +420,22 @@ describe("QueueJobs", () => {
     }).pipe(Effect.scoped, Effect.timeout("20 seconds"), Effect.provide(Jobs))
   )
 
+  it.live("say which markets unfinished ones of some types name", () =>
+    Effect.gen(function* () {
+      const jobs = yield* QueueJobs
+      yield* jobs.enqueue([
+        job({ payload: '{"tickers":["M1","M2"]}' }),
+        job({ type: "b", payload: '{"tickers":["M3"]}', delaySeconds: 60 }),
+        job({ type: "c", payload: '{"tickers":["M4"]}' }),
+        job({ payload: '{"tickers":"M5"}' })
+      ])
+      assert.deepStrictEqual(yield* jobs.named(["a", "b"], ["M1", "M3", "M4", "M5", "M6"]), new Set(["M1", "M3"]))
+      yield* join("w")
+      yield* jobs.complete("w", yield* claim("w"))
+      assert.deepStrictEqual(yield* jobs.named(["a", "b"], ["M1", "M3"]), new Set(["M3"]))
+    }).pipe(Effect.provide(Jobs))
+  )
+
   it.live("can be entered by an insert into work_queue, as the original's users do", () =>
     Effect.gen(function* () {
       const jobs = yield* QueueJobs
