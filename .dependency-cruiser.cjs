@@ -7,7 +7,7 @@ const below = {
   simulator: ["market", "runtime"],
   ingest: ["market", "runtime", "kalshi", "store", "queue"],
   admin: ["market", "runtime", "kalshi", "store", "queue", "ingest"],
-  portal: ["market", "runtime", "kalshi", "store"],
+  portal: ["market", "runtime", "kalshi", "store", "queue"],
   prediction: ["market", "runtime", "store"],
   local: ["market", "runtime", "kalshi", "store", "queue", "ingest", "portal", "prediction", "admin"]
 }

@@ -9,6 +9,8 @@ import * as Health from "./runtime/Health.ts"
 import { runRoleProgram } from "./runtime/Program.ts"
 import * as Setting from "./runtime/Setting.ts"
 import { Database } from "./store/Database.ts"
+import { Migrations } from "./store/Migrations.ts"
+import { SchemaCheck } from "./store/SchemaCheck.ts"
 import * as ServiceInstances from "./store/ServiceInstances.ts"
 
 const database = Layer.unwrap(
@@ -31,7 +33,9 @@ runRoleProgram(
     Health.layerServer("portal"),
     ServiceInstances.layer("portal")
   ).pipe(
-    Layer.provide([database, ExchangeTime.layer, Health.Health.layer]),
+    Layer.provide([ExchangeTime.layer, Health.Health.layer]),
+    Layer.provide(SchemaCheck.pipe(Layer.provide(Migrations.layer))),
+    Layer.provide(database),
     Layer.provide(Setting.layerChecked(Roles.portal))
   )
 )

@@ -15,7 +15,7 @@ import { AccountCheck } from "./AccountCheck.ts"
 import { bothPulls, nothingPulled } from "./CandleHistory.ts"
 import * as IngestConfig from "./IngestConfig.ts"
 import { type CatchUpQuery, MarketCatchUp } from "./MarketCatchUp.ts"
-import { MarketOutcomes, tickersPerCall } from "./MarketOutcomes.ts"
+import { MarketOutcomes } from "./MarketOutcomes.ts"
 
 const passes = Metric.counter("closed_cleanup_passes", {
   description: "Complete passes over closed markets",
@@ -62,21 +62,10 @@ export const ClosedCleanup = Layer.effectDiscard(
         Stream.runForEach(
           Effect.fnUntraced(function* (markets) {
             told.markets += markets.length
-            const asked = markets.filter(needsOutcome).map(({ ticker }) => ticker)
-            for (let at = 0; at < asked.length; at += tickersPerCall)
-              yield* outcomes.read(asked.slice(at, at + tickersPerCall)).pipe(
-                Effect.tap((read) =>
-                  Effect.sync(() => {
-                    told.vanished += read.ended
-                    for (const ticker of read.final) final.add(ticker)
-                  })
-                ),
-                Effect.catchTag("KalshiRestError", (error) =>
-                  Effect.sync(() => {
-                    problem ??= error.message
-                  })
-                )
-              )
+            const read = yield* outcomes.read(markets.filter(needsOutcome).map(({ ticker }) => ticker))
+            told.vanished += read.ended
+            for (const ticker of read.final) final.add(ticker)
+            problem ??= read.problem
           })
         )
       )

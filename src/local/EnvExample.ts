@@ -41,7 +41,8 @@ const sections: ReadonlyArray<readonly [title: string, settings: Group]> = [
   ["The language model of forecasts (predictor)", PredictionConfig.model],
   ["Documents of forecasts (predictor)", PredictionConfig.embedding],
   ["Import of the Python original's database (migrator)", IngestConfig.importer],
-  ["Every program", { ...Logging.settings, ...Health.settings, ...admin, ...ExchangeTime.settings }]
+  ["Every program", { ...Logging.settings, ...Health.settings, ...ExchangeTime.settings }],
+  ["Admin calls (every program)", admin]
 ]
 
 const entry = (setting: Setting<unknown>): string => {

@@ -39,8 +39,7 @@ export const rest: Group = {
   ...IngestConfig.completeness,
   ...QueueConfig.delegation,
   ...QueueConfig.enqueueing,
-  ...QueueConfig.signals,
-  prefetch: QueueConfig.working.prefetch
+  ...QueueConfig.signals
 }
 export const worker: Group = {
   ...common,
@@ -56,5 +55,11 @@ export const migrator: Group = IngestConfig.importer
 
 const { apiKeyId: _, privateKeyPath: __, socketUrl: ___, ...publicRoutes } = kalshi
 /** The portal has no key: it reads what the exchange shows everybody. */
-export const portal: Group = { ...common, ...publicRoutes, ...portalSettings }
+export const portal: Group = {
+  ...common,
+  ...publicRoutes,
+  ...portalSettings,
+  ...QueueConfig.enqueueing,
+  ...QueueConfig.signals
+}
 export const predictor: Group = { ...common, ...PredictionConfig.all }

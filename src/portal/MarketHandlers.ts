@@ -4,10 +4,10 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Stream from "effect/Stream"
 import { fromMillis, toMillis } from "../market/Timestamp.ts"
+import { WorkQueue } from "../queue/WorkQueue.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import { MarketDownloads } from "../store/MarketDownloads.ts"
 import { type MarketFacts, MarketReads } from "../store/MarketReads.ts"
-import { QueueReads } from "../store/QueueReads.ts"
 import { BadRange, Refused } from "./ApiErrors.ts"
 import { DownloadSlots } from "./DownloadSlots.ts"
 import { exchangeUrl } from "./ExchangeUrl.ts"
@@ -151,12 +151,15 @@ export const MarketHandlers = HttpApiBuilder.group(
   })
 )
 
+/** A person waits for it. */
+const urgency = 1
+
 export const ActionHandlers = HttpApiBuilder.group(
   PortalApi,
   "actions",
   Effect.fnUntraced(function* (handlers) {
     const reads = yield* MarketReads
-    const queue = yield* QueueReads
+    const queue = yield* WorkQueue
     const snapshots = yield* Snapshots
     const config = yield* PortalConfig
     const factsOf = (ticker: string) => orNotKnown(reads.facts(ticker))
@@ -169,14 +172,19 @@ export const ActionHandlers = HttpApiBuilder.group(
         if (config.backfillMode === "disabled")
           return yield* new Refused({ problem: "backfills are not offered here; WEB_PORTAL_BACKFILL_MODE=queue does" })
         const { ticker } = yield* factsOf(params.ticker)
-        switch (yield* orUnavailable(queue.enqueueBackfill(ticker))) {
-          case "no-queue":
-            return yield* new Refused({ problem: "this database has no work queue" })
-          case "waiting":
-            return { done: false, said: "a backfill of this market waits already" }
-          case "entered":
-            return { done: true, said: "a backfill of this market waits for a worker" }
-        }
+        const { entered } = yield* orUnavailable(
+          queue.enqueue([
+            {
+              type: "backfill_market",
+              payload: { tickers: [ticker], force_full: true },
+              key: `portal:${ticker}`,
+              priority: urgency
+            }
+          ])
+        )
+        return entered === 0
+          ? { done: false, said: "a backfill of this market waits already" }
+          : { done: true, said: "a backfill of this market waits for a worker" }
       })
     })
   })

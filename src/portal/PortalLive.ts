@@ -52,17 +52,15 @@ const grouped = <A>(items: ReadonlyArray<A>, keyOf: (item: A) => string) => {
   return groups
 }
 
-const jobsOf = ({ counts, enabled, workers }: QueueFacts): Overview["queue"] => {
+const jobsOf = ({ counts, workers }: QueueFacts): Overview["queue"] => {
   const sum = (which: (count: QueueFacts["counts"][number]) => number) =>
     counts.reduce((total, count) => total + which(count), 0)
-  return enabled
-    ? {
-        waiting: sum(({ delayed, ready }) => ready + delayed),
-        running: sum(({ running }) => running),
-        failed: sum(({ failed }) => failed),
-        workers: workers.length
-      }
-    : null
+  return {
+    waiting: sum(({ delayed, ready }) => ready + delayed),
+    running: sum(({ running }) => running),
+    failed: sum(({ failed }) => failed),
+    workers: workers.length
+  }
 }
 
 /**

@@ -93,41 +93,37 @@ export const QueuePage = () => {
         </p>
       </div>
       <Shown asked={queue}>
-        {(facts) =>
-          facts.enabled ? (
-            <>
-              <Counts counts={facts.counts} />
-              <Section id="workers" title="Workers" note={count(facts.workers.length)}>
-                {facts.workers.length === 0 ? (
-                  <None>No worker is running.</None>
-                ) : (
-                  <ul class="cards">
-                    {facts.workers.map((worker) => (
-                      <li key={worker.instance} class="card">
-                        <h3>{worker.host}</h3>
-                        <p class="quiet small">
-                          process {worker.pid}, seen {span(worker.silentSeconds)} ago
-                        </p>
-                        <p class="small">{worker.jobTypes.join(", ")}</p>
-                      </li>
-                    ))}
-                  </ul>
-                )}
-              </Section>
-              <Section id="running" title="Running">
-                <Jobs jobs={facts.running} nothingYet="Nothing runs now." />
-              </Section>
-              <Section id="waiting" title="Waiting" note={facts.waiting.length === 50 ? "first 50" : ""}>
-                <Jobs jobs={facts.waiting} nothingYet="Nothing waits." />
-              </Section>
-              <Section id="failed" title="Failed for good" note={facts.failed.length === 50 ? "newest 50" : ""}>
-                <Jobs jobs={facts.failed} nothingYet="Nothing failed for good." onRetry={(ids) => void retry(ids)} />
-              </Section>
-            </>
-          ) : (
-            <Empty>This database has no work queue: the recorder does its work itself.</Empty>
-          )
-        }
+        {(facts) => (
+          <>
+            <Counts counts={facts.counts} />
+            <Section id="workers" title="Workers" note={count(facts.workers.length)}>
+              {facts.workers.length === 0 ? (
+                <None>No worker is running.</None>
+              ) : (
+                <ul class="cards">
+                  {facts.workers.map((worker) => (
+                    <li key={worker.instance} class="card">
+                      <h3>{worker.host}</h3>
+                      <p class="quiet small">
+                        process {worker.pid}, seen {span(worker.silentSeconds)} ago
+                      </p>
+                      <p class="small">{worker.jobTypes.join(", ")}</p>
+                    </li>
+                  ))}
+                </ul>
+              )}
+            </Section>
+            <Section id="running" title="Running">
+              <Jobs jobs={facts.running} nothingYet="Nothing runs now." />
+            </Section>
+            <Section id="waiting" title="Waiting" note={facts.waiting.length === 50 ? "first 50" : ""}>
+              <Jobs jobs={facts.waiting} nothingYet="Nothing waits." />
+            </Section>
+            <Section id="failed" title="Failed for good" note={facts.failed.length === 50 ? "newest 50" : ""}>
+              <Jobs jobs={facts.failed} nothingYet="Nothing failed for good." onRetry={(ids) => void retry(ids)} />
+            </Section>
+          </>
+        )}
       </Shown>
     </Shell>
   )

@@ -20,15 +20,13 @@ export const Vitals = (props: { readonly overview: Overview | undefined; readonl
             </Link>
           </li>
         ))}
-        {queue !== null && (
-          <li>
-            <Link href="/queue">
-              <i class={`dot ${queue.failed > 0 ? "off" : queue.workers > 0 ? "on" : "idle"}`} /> queue{" "}
-              {count(queue.waiting)} waiting, {count(queue.running)} running
-              {queue.failed > 0 && <span class="alarm-text">, {count(queue.failed)} failed</span>}
-            </Link>
-          </li>
-        )}
+        <li>
+          <Link href="/queue">
+            <i class={`dot ${queue.failed > 0 ? "off" : queue.workers > 0 ? "on" : "idle"}`} /> queue{" "}
+            {count(queue.waiting)} waiting, {count(queue.running)} running
+            {queue.failed > 0 && <span class="alarm-text">, {count(queue.failed)} failed</span>}
+          </Link>
+        </li>
       </ul>
       {props.periods.length > 0 && (
         <p>Recorded here: {props.periods.toSorted().toReversed().map(periodWord).join(" and ").toLowerCase()} events</p>
