@@ -5,7 +5,7 @@ import * as Formatter from "effect/Formatter"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
-import * as PubSub from "effect/PubSub"
+import * as Queue from "effect/Queue"
 import * as References from "effect/References"
 import * as Stream from "effect/Stream"
 
@@ -54,10 +54,9 @@ export class LogControl extends Context.Service<
     Layer.effectContext(
       Effect.gen(function* () {
         const loggers = [...(yield* Logger.CurrentLoggers)]
-        const published = yield* PubSub.sliding<Numbered>(capacity)
+        const readers = new Set<Queue.Queue<Numbered>>()
         let level: Level = initial
         let isChosen = false
-        let readers = 0
         let number = 0
 
         const gate = Logger.make<unknown, void>((options) => {
@@ -65,24 +64,21 @@ export class LogControl extends Context.Service<
           const least = isChosen || own === "All" ? level : own
           if (LogLevel.isGreaterThan(least, options.logLevel)) return
           for (const logger of loggers) logger.log(options)
-          if (readers > 0) PubSub.publishUnsafe(published, { number: ++number, line: lineOf(options) })
+          if (readers.size === 0) return
+          const numbered = { number: ++number, line: lineOf(options) }
+          for (const reader of readers) Queue.offerUnsafe(reader, numbered)
         })
 
         const lines = Stream.unwrap(
           Effect.gen(function* () {
-            const subscription = yield* PubSub.subscribe(published)
-            yield* Effect.acquireRelease(
-              Effect.sync(() => {
-                readers++
-              }),
-              () =>
-                Effect.sync(() => {
-                  readers--
-                })
+            const reader = yield* Effect.acquireRelease(
+              Effect.tap(Queue.sliding<Numbered>(capacity), (queue) => Effect.sync(() => readers.add(queue))),
+              (queue) => Effect.sync(() => readers.delete(queue))
             )
-            return Stream.fromSubscription(subscription).pipe(
+            const before = number
+            return Stream.fromQueue(reader).pipe(
               Stream.mapAccum(
-                () => number,
+                () => before,
                 (last, { line, number: current }) => {
                   const lost = current - last - 1
                   return [current, lost > 0 ? [lossOf(lost, line.at), line] : [line]] as const
@@ -111,7 +107,7 @@ export class LogControl extends Context.Service<
     )
 }
 
-const text = (value: unknown): string => (typeof value === "string" ? value : Formatter.formatJson(value))
+const text = (value: unknown): string => (typeof value === "string" ? value : String(Formatter.formatJson(value)))
 
 const lineOf = (options: Logger.Options<unknown>): LogLine => {
   const { annotations, cause, message, timestamp } = Logger.formatStructured.log(options)
