@@ -428,7 +428,7 @@ export const LiveCapture = Layer.effect(
       mark("stopping", { detail: "stopped on request" }).pipe(Effect.timeoutOption("2 seconds"), Effect.ignore)
     )
     yield* mark("started", { detail: "the process was not running" })
-    yield* loops.run("live-capture", recording)
+    yield* loops.run("live-capture", Effect.annotateLogs(recording, { part: "ws" }))
     yield* loops.run("shard-release", giveBack)
 
     return FeedControl.of({

@@ -8,6 +8,7 @@ import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import * as Health from "../runtime/Health.ts"
 import * as Logging from "../runtime/Logging.ts"
 import type { Setting } from "../runtime/Setting.ts"
+import * as Telemetry from "../runtime/Telemetry.ts"
 import { databaseSettings } from "../store/Database.ts"
 import type { Group } from "./Roles.ts"
 import * as Roles from "./Roles.ts"
@@ -42,7 +43,8 @@ const sections: ReadonlyArray<readonly [title: string, settings: Group]> = [
   ["Documents of forecasts (predictor)", PredictionConfig.embedding],
   ["Import of the Python original's database (migrator)", IngestConfig.importer],
   ["Every program", { ...Logging.settings, ...Health.settings, ...ExchangeTime.settings }],
-  ["Admin calls (every program)", admin]
+  ["Admin calls (every program)", admin],
+  ["OpenTelemetry (every program)", Telemetry.settings]
 ]
 
 const entry = (setting: Setting<unknown>): string => {

@@ -8,6 +8,7 @@ import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import * as Health from "../runtime/Health.ts"
 import * as Logging from "../runtime/Logging.ts"
 import type { Setting } from "../runtime/Setting.ts"
+import * as Telemetry from "../runtime/Telemetry.ts"
 import { databaseSettings } from "../store/Database.ts"
 
 export type Group = { readonly [key: string]: Setting<unknown> }
@@ -17,8 +18,8 @@ export const common: Group = {
   database: databaseSettings.url,
   dataDirectory: databaseSettings.dataDir,
   pool: databaseSettings.pool,
-  logLevel: Logging.settings.level,
-  logFormat: Logging.settings.format,
+  ...Logging.settings,
+  ...Telemetry.settings,
   healthPort: Health.settings.port,
   healthHost: Health.settings.host,
   clock: ExchangeTime.settings.clock,

@@ -1,6 +1,7 @@
 import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as Formatter from "effect/Formatter"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
@@ -12,6 +13,9 @@ import * as Stream from "effect/Stream"
 /** From the least severe to the most; `None` silences everything. */
 export const levels = ["All", "Trace", "Debug", "Info", "Warn", "Error", "Fatal", "None"] as const
 export type Level = (typeof levels)[number]
+
+/** What may have a level of its own: lines annotated `part`. http: calls of the exchange's REST API; ws: its live feed. */
+export type LogPart = "http" | "ws"
 
 /** One line of the log. A secret in it is `<redacted>`. */
 export interface LogLine {
@@ -47,10 +51,10 @@ export class LogControl extends Context.Service<
   }
 >()("kalshi-ingestor/runtime/LogControl") {
   /**
-   * Stands before the loggers of its own context: what is not severe enough reaches none of them. A fiber's own `MinimumLogLevel`
-   * (the flag --log-level sets one) counts instead until `setLevel` is called.
+   * Stands before the loggers of its own context: what is not severe enough reaches none of them. Until `setLevel` is called, a
+   * fiber's own `MinimumLogLevel` (the flag --log-level sets one) counts instead, and so do the levels of `parts`.
    */
-  static readonly layer = (initial: Level) =>
+  static readonly layer = (initial: Level, parts: Partial<Record<LogPart, Level>> = {}) =>
     Layer.effectContext(
       Effect.gen(function* () {
         const loggers = [...(yield* Logger.CurrentLoggers)]
@@ -59,9 +63,15 @@ export class LogControl extends Context.Service<
         let isChosen = false
         let number = 0
 
+        const initialOf = (fiber: Fiber.Fiber<unknown, unknown>): Level => {
+          const own = fiber.getRef(References.MinimumLogLevel)
+          if (own !== "All") return own
+          const part = fiber.getRef(References.CurrentLogAnnotations)["part"]
+          return (part === "http" || part === "ws" ? parts[part] : undefined) ?? level
+        }
+
         const gate = Logger.make<unknown, void>((options) => {
-          const own = options.fiber.getRef(References.MinimumLogLevel)
-          const least = isChosen || own === "All" ? level : own
+          const least = isChosen ? level : initialOf(options.fiber)
           if (LogLevel.isGreaterThan(least, options.logLevel)) return
           for (const logger of loggers) logger.log(options)
           if (readers.size === 0) return
