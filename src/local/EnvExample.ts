@@ -10,6 +10,7 @@ import * as Logging from "../runtime/Logging.ts"
 import type { Setting } from "../runtime/Setting.ts"
 import * as Telemetry from "../runtime/Telemetry.ts"
 import { databaseSettings } from "../store/Database.ts"
+import * as Healthcheck from "./Healthcheck.ts"
 import type { Group } from "./Roles.ts"
 import * as Roles from "./Roles.ts"
 
@@ -19,7 +20,8 @@ const roles: Readonly<Record<string, Group>> = {
   worker: Roles.worker,
   portal: Roles.portal,
   predictor: Roles.predictor,
-  migrator: Roles.migrator
+  migrator: Roles.migrator,
+  healthcheck: Roles.healthcheck
 }
 
 const sections: ReadonlyArray<readonly [title: string, settings: Group]> = [
@@ -44,6 +46,7 @@ const sections: ReadonlyArray<readonly [title: string, settings: Group]> = [
   ["Import of the Python original's database (migrator)", IngestConfig.importer],
   ["Every program", { ...Logging.settings, ...Health.settings, ...ExchangeTime.settings }],
   ["Admin calls (every program)", admin],
+  ["Health", { ...Health.thresholds, ...Healthcheck.settings }],
   ["OpenTelemetry (every program)", Telemetry.settings]
 ]
 

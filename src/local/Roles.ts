@@ -10,6 +10,7 @@ import * as Logging from "../runtime/Logging.ts"
 import type { Setting } from "../runtime/Setting.ts"
 import * as Telemetry from "../runtime/Telemetry.ts"
 import { databaseSettings } from "../store/Database.ts"
+import * as Healthcheck from "./Healthcheck.ts"
 
 export type Group = { readonly [key: string]: Setting<unknown> }
 
@@ -40,7 +41,9 @@ export const rest: Group = {
   ...IngestConfig.completeness,
   ...QueueConfig.delegation,
   ...QueueConfig.enqueueing,
-  ...QueueConfig.signals
+  ...QueueConfig.signals,
+  discoveryStale: Health.thresholds.discovery,
+  backfillStale: Health.thresholds.backfill
 }
 export const worker: Group = {
   ...common,
@@ -49,9 +52,10 @@ export const worker: Group = {
   ...IngestConfig.multivariate,
   ...IngestConfig.candles,
   ...QueueConfig.signals,
-  ...QueueConfig.working
+  ...QueueConfig.working,
+  workerStale: Health.thresholds.worker
 }
-export const ws: Group = { ...common, ...kalshi, ...IngestConfig.capture }
+export const ws: Group = { ...common, ...kalshi, ...IngestConfig.capture, wsStale: Health.thresholds.ws }
 export const migrator: Group = IngestConfig.importer
 
 const { apiKeyId: _, privateKeyPath: __, socketUrl: ___, ...publicRoutes } = kalshi
@@ -63,4 +67,16 @@ export const portal: Group = {
   ...QueueConfig.enqueueing,
   ...QueueConfig.signals
 }
-export const predictor: Group = { ...common, ...PredictionConfig.all }
+export const predictor: Group = {
+  ...common,
+  ...PredictionConfig.all,
+  predictorStale: Health.thresholds.predictor
+}
+/** The check of other programs' health. */
+export const healthcheck: Group = {
+  database: databaseSettings.url,
+  healthPort: Health.settings.port,
+  healthHost: Health.settings.host,
+  ...Healthcheck.settings,
+  ...Logging.settings
+}

@@ -99,8 +99,9 @@ export const numberOption = (
   name: string,
   doc: string,
   example: number,
-  bounds: { readonly min: number; readonly max: number }
-): Setting<number | undefined> => unsetable({ ...number(name, doc, example, bounds), shown: "" })
+  bounds: { readonly min: number; readonly max: number },
+  options?: Options
+): Setting<number | undefined> => unsetable({ ...number(name, doc, example, bounds, options), shown: "" })
 
 /** A whole number within bounds; `undefined` when unset. */
 export const intOption = (
