@@ -70,6 +70,7 @@ export class RestCall extends Context.Service<
       return RestCall.of({
         get: Effect.fn("RestCall.get")(
           function* (route, decode) {
+            yield* Effect.annotateCurrentSpan({ route: route.template })
             const decoded = decode(yield* persist(route), drift.unknown)
             return yield* Result.isSuccess(decoded)
               ? Effect.succeed(decoded.success)

@@ -1,40 +1,14 @@
-import { createServer } from "node:http"
 import * as Net from "node:net"
-import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { assert, describe, it } from "@effect/vitest"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
-import type * as HttpServer from "effect/http/HttpServer"
-import * as HttpServerRequest from "effect/http/HttpServerRequest"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import * as Ports from "../../src/local/Ports.ts"
 import { LogControl } from "../../src/runtime/LogControl.ts"
 import * as Logging from "../../src/runtime/Logging.ts"
-
-interface Received {
-  readonly path: string
-  readonly authorization: string | undefined
-  readonly body: string
-}
-
-const portOf = (address: HttpServer.HttpServer["Service"]["address"]) => ("port" in address ? address.port : 0)
-
-/** A collector on a port of its own: what it is sent, request by request. */
-const collector = Effect.gen(function* () {
-  const received = yield* Queue.unbounded<Received>()
-  const app = Effect.gen(function* () {
-    const request = yield* HttpServerRequest.HttpServerRequest
-    const body = yield* request.text
-    yield* Queue.offer(received, { path: request.url, authorization: request.headers["authorization"], body })
-    return HttpServerResponse.jsonUnsafe({})
-  })
-  const server = yield* NodeHttpServer.make(createServer, { port: 0, host: "127.0.0.1" })
-  yield* server.serve(app)
-  return { received, endpoint: `http://127.0.0.1:${portOf(server.address)}` }
-})
+import * as Collector from "../support/Collector.ts"
 
 /** Takes connections and says nothing; its port. */
 const silentServer = Effect.acquireRelease(
@@ -56,13 +30,13 @@ const logging = (settings: Readonly<Record<string, string>>) => {
     Effect.provide(effect, Logging.layer("rest").pipe(Layer.provide(provider)))
 }
 
-const until = (received: Queue.Dequeue<Received>, path: string) =>
+const until = (received: Queue.Dequeue<Collector.Received>, path: string) =>
   Queue.take(received).pipe(Effect.repeat({ until: (request) => request.path === path }), Effect.timeout("10 seconds"))
 
 describe("Telemetry", () => {
   it.live("a span, a line and the metrics arrive with the name of the service and its attributes", () =>
     Effect.gen(function* () {
-      const { endpoint, received } = yield* collector
+      const { endpoint, received } = yield* Collector.start
       yield* Effect.logInfo("hello").pipe(
         Effect.annotateLogs({ loop: "discovery" }),
         Effect.andThen(Effect.logDebug("not severe enough")),
@@ -91,7 +65,7 @@ describe("Telemetry", () => {
 
   it.live("a sampler sends its share of the traces, and a trace whole or not at all", () =>
     Effect.gen(function* () {
-      const { endpoint, received } = yield* collector
+      const { endpoint, received } = yield* Collector.start
       yield* Effect.void.pipe(
         Effect.withSpan("inner"),
         Effect.withSpan("outer", { root: true }),
@@ -117,7 +91,7 @@ describe("Telemetry", () => {
 
   it.live("a level set at run time counts for the collector too", () =>
     Effect.gen(function* () {
-      const { endpoint, received } = yield* collector
+      const { endpoint, received } = yield* Collector.start
       yield* Effect.gen(function* () {
         const control = yield* LogControl
         yield* control.setLevel("Debug")
