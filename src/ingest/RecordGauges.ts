@@ -2,7 +2,6 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
-import * as Schedule from "effect/Schedule"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import { Loops } from "../runtime/Loops.ts"
 import { RecordFacts } from "../store/RecordFacts.ts"
@@ -41,6 +40,6 @@ export const RecordGauges = Layer.effectDiscard(
         yield* Metric.update(Metric.withAttributes(quarantined, { feed }), found.quarantined[feed] ?? 0)
       yield* Metric.update(databaseBytes, found.databaseBytes)
     })
-    yield* loops.run("record-gauges", untilDatabaseAnswers(pass).pipe(Effect.repeat(Schedule.spaced("10 seconds"))))
+    yield* loops.cycle("record-gauges", { pass: untilDatabaseAnswers(pass), every: "10 seconds" })
   })
 ).pipe(Layer.provide(RecordFacts.layer))

@@ -11,7 +11,7 @@ import * as Setting from "./Setting.ts"
 import { SettingError } from "./SettingError.ts"
 
 /** What the name of every metric begins with. */
-export const metricsPrefix = "kalshi_ingestor"
+const metricsPrefix = "kalshi_ingestor"
 
 /** The state of one part of a program; `ageSeconds` is how old its newest data is. */
 export interface HealthReport {
