@@ -21,6 +21,7 @@ import { CaptureLedger, type GapCause } from "../store/CaptureLedger.ts"
 import { AwaitedSnapshots } from "./AwaitedSnapshots.ts"
 import { CaptureProgress } from "./CaptureProgress.ts"
 import { FeedControl } from "./FeedControl.ts"
+import { feedReport } from "./FeedHealth.ts"
 import { FeedWatchdog } from "./FeedWatchdog.ts"
 import * as IngestConfig from "./IngestConfig.ts"
 import { entryNow, Journal } from "./Journal.ts"
@@ -435,16 +436,8 @@ export const LiveCapture = Layer.effect(
         const ageSeconds = (now - link.lastDataAt) / 1000
         yield* Metric.update(dataAge, ageSeconds)
         yield* Metric.update(linkAge, silentSeconds)
-        const problem = !link.open
-          ? "not connected"
-          : silentSeconds >= staleSeconds
-            ? `no frame and no ping for ${Math.round(silentSeconds)} s`
-            : link.doubted || watchdog.isSuspect(now)
-              ? "connected, but no data though much is due"
-              : undefined
-        const quiet =
-          ageSeconds >= staleSeconds ? `connected; no data for ${Math.round(ageSeconds)} s, none was due` : "connected"
-        return { ok: problem === undefined, detail: problem ?? quiet, ageSeconds }
+        const suspect = link.doubted || watchdog.isSuspect(now)
+        return feedReport({ open: link.open, silentSeconds, ageSeconds, suspect }, staleSeconds)
       })
     )
     yield* Effect.addFinalizer(() =>

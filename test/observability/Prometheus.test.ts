@@ -80,6 +80,7 @@ describe.skipIf(!Prometheus.isInstalled)(
             { DATA_DIR: path.join(folder, "demo"), COVERAGE_SECONDS: "10" },
             ["--port=0", "--workers=1"]
           )
+          yield* Effect.addFinalizer(() => demo.end("SIGTERM"))
           const targets = yield* Effect.sync(demo.stdout).pipe(
             Effect.repeat({ schedule: Schedule.spaced("100 millis"), until: (text) => /^first tick/m.test(text) }),
             Effect.map(targetsIn),
@@ -124,7 +125,6 @@ describe.skipIf(!Prometheus.isInstalled)(
             )
             for (const label of own) assert.include(row?.labels ?? [], label, name)
           }
-          yield* demo.end("SIGTERM")
         }).pipe(Effect.provide(NodeHttpClient.layerNodeHttp)),
       240_000
     )
