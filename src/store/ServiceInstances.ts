@@ -1,5 +1,3 @@
-import { randomBytes } from "node:crypto"
-import * as os from "node:os"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -7,6 +5,7 @@ import * as Metric from "effect/Metric"
 import * as Schedule from "effect/Schedule"
 import * as SqlClient from "effect/sql/SqlClient"
 import { Health } from "../runtime/Health.ts"
+import { Instance } from "../runtime/Instance.ts"
 import { Loops } from "../runtime/Loops.ts"
 
 const beatEvery = "5 seconds"
@@ -25,7 +24,8 @@ export const layer = (service: string) =>
       const sql = yield* SqlClient.SqlClient
       const health = yield* Health
       const loops = yield* Loops
-      const instance = `${service}-${randomBytes(5).toString("hex")}`
+      const { host, id, pid: ownPid } = yield* Instance
+      const instance = `${service}-${id}`
       yield* health.register(
         "database",
         sql`select 1`.pipe(
@@ -44,15 +44,15 @@ export const layer = (service: string) =>
       const left = Effect.gen(function* () {
         const others = yield* sql<{ readonly instance: string; readonly pid: number }>`
           select instance, pid from service_instances
-          where service = ${service} and host = ${os.hostname()} and instance <> ${instance}`
-        const gone = others.filter(({ pid }) => pid === process.pid || !runs(pid)).map(({ instance }) => instance)
+          where service = ${service} and host = ${host} and instance <> ${instance}`
+        const gone = others.filter(({ pid }) => pid === ownPid || !runs(pid)).map(({ instance }) => instance)
         if (gone.length > 0) yield* sql`delete from service_instances where ${sql.in("instance", gone)}`
       }).pipe(Effect.ignore)
       const beat = Effect.gen(function* () {
         const { ok, parts } = yield* health.report
         yield* sql`
           insert into service_instances (instance, service, host, pid, started_at, seen_at, ok, parts)
-          values (${instance}, ${service}, ${os.hostname()}, ${process.pid}, clock_timestamp(), clock_timestamp(), ${ok},
+          values (${instance}, ${service}, ${host}, ${ownPid}, clock_timestamp(), clock_timestamp(), ${ok},
             ${JSON.stringify(parts)}::text::jsonb)
           on conflict (instance) do update set seen_at = excluded.seen_at, ok = excluded.ok, parts = excluded.parts`
         yield* sql`delete from service_instances where seen_at < clock_timestamp() - interval '1 day'`
