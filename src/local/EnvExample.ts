@@ -8,7 +8,9 @@ import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import * as Health from "../runtime/Health.ts"
 import * as Logging from "../runtime/Logging.ts"
 import type { Setting } from "../runtime/Setting.ts"
+import * as Telemetry from "../runtime/Telemetry.ts"
 import { databaseSettings } from "../store/Database.ts"
+import * as Healthcheck from "./Healthcheck.ts"
 import type { Group } from "./Roles.ts"
 import * as Roles from "./Roles.ts"
 
@@ -18,7 +20,8 @@ const roles: Readonly<Record<string, Group>> = {
   worker: Roles.worker,
   portal: Roles.portal,
   predictor: Roles.predictor,
-  migrator: Roles.migrator
+  migrator: Roles.migrator,
+  healthcheck: Roles.healthcheck
 }
 
 const sections: ReadonlyArray<readonly [title: string, settings: Group]> = [
@@ -42,7 +45,9 @@ const sections: ReadonlyArray<readonly [title: string, settings: Group]> = [
   ["Documents of forecasts (predictor)", PredictionConfig.embedding],
   ["Import of the Python original's database (migrator)", IngestConfig.importer],
   ["Every program", { ...Logging.settings, ...Health.settings, ...ExchangeTime.settings }],
-  ["Admin calls (every program)", admin]
+  ["Admin calls (every program)", admin],
+  ["Health", { ...Health.thresholds, ...Healthcheck.settings }],
+  ["OpenTelemetry (every program)", Telemetry.settings]
 ]
 
 const entry = (setting: Setting<unknown>): string => {
