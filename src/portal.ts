@@ -1,13 +1,15 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Roles from "./local/Roles.ts"
-import { settings } from "./portal/PortalConfig.ts"
+import { settings, withheld } from "./portal/PortalConfig.ts"
 import { PortalServer } from "./portal/PortalServer.ts"
 import { ExchangeTime } from "./runtime/ExchangeTime.ts"
 import * as Health from "./runtime/Health.ts"
 import { runRoleProgram } from "./runtime/Program.ts"
 import * as Setting from "./runtime/Setting.ts"
 import { Database } from "./store/Database.ts"
+import { Migrations } from "./store/Migrations.ts"
+import { SchemaCheck } from "./store/SchemaCheck.ts"
 import * as ServiceInstances from "./store/ServiceInstances.ts"
 
 const database = Layer.unwrap(
@@ -25,7 +27,10 @@ const database = Layer.unwrap(
 runRoleProgram(
   "portal",
   Layer.mergeAll(PortalServer, Health.layerServer("portal"), ServiceInstances.layer("portal")).pipe(
-    Layer.provide([database, ExchangeTime.layer, Health.Health.layer]),
+    Layer.provide([ExchangeTime.layer, Health.Health.layer]),
+    Layer.provide(SchemaCheck.pipe(Layer.provide(Migrations.layer))),
+    Layer.provide(database),
     Layer.provide(Setting.layerChecked(Roles.portal))
-  )
+  ),
+  withheld
 )

@@ -9,6 +9,7 @@ import type { KalshiRestError } from "../kalshi/KalshiRestError.ts"
 import { finalStatuses, type Market } from "../market/Market.ts"
 import { fromMillis } from "../market/Timestamp.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
+import type { NotOurs } from "../runtime/Guardrails.ts"
 import { Catalog } from "../store/Catalog.ts"
 import { MarketCompletion } from "../store/MarketCompletion.ts"
 import { untilDatabaseAnswers } from "../store/Retry.ts"
@@ -31,7 +32,10 @@ export class MarketOutcomes extends Context.Service<
      */
     read(
       tickers: ReadonlyArray<string>
-    ): Effect.Effect<{ readonly ended: number; readonly final: ReadonlyArray<string> }, KalshiRestError | SqlError>
+    ): Effect.Effect<
+      { readonly ended: number; readonly final: ReadonlyArray<string> },
+      KalshiRestError | NotOurs | SqlError
+    >
   }
 >()("kalshi-ingestor/ingest/MarketOutcomes") {
   static readonly layer = Layer.effect(

@@ -4,10 +4,13 @@ import { settings as portalSettings } from "../portal/PortalConfig.ts"
 import * as PredictionConfig from "../prediction/PredictionConfig.ts"
 import * as QueueConfig from "../queue/QueueConfig.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
+import * as Guardrails from "../runtime/Guardrails.ts"
 import * as Health from "../runtime/Health.ts"
 import * as Logging from "../runtime/Logging.ts"
 import type { Setting } from "../runtime/Setting.ts"
 import { databaseSettings } from "../store/Database.ts"
+import { logins } from "../store/DatabaseRoles.ts"
+import * as SchemaSettings from "../store/SchemaSettings.ts"
 
 export type Group = { readonly [key: string]: Setting<unknown> }
 
@@ -20,7 +23,10 @@ export const common: Group = {
   logFormat: Logging.settings.format,
   healthPort: Health.settings.port,
   healthHost: Health.settings.host,
-  clock: ExchangeTime.settings.clock
+  clock: ExchangeTime.settings.clock,
+  ...SchemaSettings.check,
+  ...SchemaSettings.locking,
+  ...Guardrails.settings
 }
 
 /** Which settings each program reads. */
@@ -47,7 +53,25 @@ export const worker: Group = {
   ...QueueConfig.working
 }
 export const ws: Group = { ...common, ...kalshi, ...IngestConfig.capture }
-export const migrator: Group = IngestConfig.importer
+export const migrator: Group = {
+  database: databaseSettings.url,
+  dataDirectory: databaseSettings.dataDir,
+  pool: databaseSettings.pool,
+  logLevel: Logging.settings.level,
+  logFormat: Logging.settings.format,
+  ...SchemaSettings.locking,
+  ...logins,
+  ...IngestConfig.importer
+}
+/** An operator's commands. */
+export const admin: Group = {
+  database: databaseSettings.url,
+  pool: databaseSettings.pool,
+  logLevel: Logging.settings.level,
+  logFormat: Logging.settings.format,
+  clock: ExchangeTime.settings.clock,
+  ...SchemaSettings.check
+}
 
 const { apiKeyId: _, privateKeyPath: __, socketUrl: ___, ...publicRoutes } = kalshi
 /** The portal has no key: it reads what the exchange shows everybody. */

@@ -12,7 +12,7 @@ import { type MarketFacts, MarketReads } from "../store/MarketReads.ts"
 import { QueueReads } from "../store/QueueReads.ts"
 import { BadRange, NotKnown, Refused } from "./ApiErrors.ts"
 import { DownloadSlots } from "./DownloadSlots.ts"
-import { orUnavailable } from "./Guarded.ts"
+import { orRefused, orUnavailable } from "./Guarded.ts"
 import { PortalApi } from "./PortalApi.ts"
 import { PortalConfig } from "./PortalConfig.ts"
 import { Snapshots } from "./Snapshots.ts"
@@ -175,7 +175,7 @@ export const ActionHandlers = HttpApiBuilder.group(
         if (config.backfillMode === "disabled")
           return yield* new Refused({ problem: "backfills are not offered here; WEB_PORTAL_BACKFILL_MODE=queue does" })
         const { ticker } = yield* factsOf(params.ticker)
-        switch (yield* orUnavailable(queue.enqueueBackfill(ticker))) {
+        switch (yield* orRefused(orUnavailable(queue.enqueueBackfill(ticker)))) {
           case "no-queue":
             return yield* new Refused({ problem: "this database has no work queue" })
           case "waiting":

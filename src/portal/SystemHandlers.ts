@@ -7,7 +7,7 @@ import { CoverageReads } from "../store/CoverageReads.ts"
 import { HealthReads } from "../store/HealthReads.ts"
 import { QueueReads } from "../store/QueueReads.ts"
 import { BadRange, Refused } from "./ApiErrors.ts"
-import { orUnavailable } from "./Guarded.ts"
+import { orRefused, orUnavailable } from "./Guarded.ts"
 import { Opportunities } from "./Opportunities.ts"
 import { PortalApi } from "./PortalApi.ts"
 import { PortalLive } from "./PortalLive.ts"
@@ -82,7 +82,7 @@ export const QueueActionHandlers = HttpApiBuilder.group(
     const queue = yield* QueueReads
     return handlers.handleAll({
       retry: Effect.fnUntraced(function* ({ payload }) {
-        const retried = yield* orUnavailable(queue.retry(payload.ids))
+        const retried = yield* orRefused(orUnavailable(queue.retry(payload.ids)))
         if (retried === 0 && payload.ids.length > 0)
           return yield* new Refused({ problem: "none of these jobs can be tried again" })
         return { retried }

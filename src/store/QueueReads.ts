@@ -4,6 +4,7 @@ import * as Layer from "effect/Layer"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Timestamp } from "../market/Timestamp.ts"
+import { Guardrails, mayQueue, type NotOurs } from "../runtime/Guardrails.ts"
 
 export interface QueueCount {
   readonly jobType: string
@@ -56,15 +57,16 @@ export class QueueReads extends Context.Service<
   {
     readonly facts: Effect.Effect<QueueFacts, SqlError>
     /** Asks for all candles and trades of a market once more; false when there is no queue, or such a job waits already. */
-    readonly enqueueBackfill: (ticker: string) => Effect.Effect<"entered" | "waiting" | "no-queue", SqlError>
+    readonly enqueueBackfill: (ticker: string) => Effect.Effect<"entered" | "waiting" | "no-queue", SqlError | NotOurs>
     /** Sets failed jobs going again; how many. */
-    readonly retry: (ids: ReadonlyArray<string>) => Effect.Effect<number, SqlError>
+    readonly retry: (ids: ReadonlyArray<string>) => Effect.Effect<number, SqlError | NotOurs>
   }
 >()("kalshi-ingestor/store/QueueReads") {
   static readonly layer = Layer.effect(
     QueueReads,
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
+      const guard = yield* Guardrails
       const isThere = sql<{ readonly there: boolean }>`select to_regclass('queue_jobs') is not null as there`.pipe(
         Effect.map((rows) => rows[0]!.there)
       )
@@ -115,6 +117,7 @@ export class QueueReads extends Context.Service<
       }).pipe(Effect.withSpan("QueueReads.facts"))
 
       const enqueueBackfill = Effect.fn("QueueReads.enqueueBackfill")(function* (ticker: string) {
+        yield* mayQueue(guard, "enqueue")
         if (!(yield* isThere)) return "no-queue"
         const rows = yield* sql`
           select id from queue_enqueue(
@@ -124,6 +127,7 @@ export class QueueReads extends Context.Service<
       })
 
       const retry = Effect.fn("QueueReads.retry")(function* (ids: ReadonlyArray<string>) {
+        yield* mayQueue(guard, "retry")
         if (!(yield* isThere)) return 0
         const rows = yield* sql`
           select queue_revive(array(select id::bigint from jsonb_array_elements_text(${JSON.stringify(ids)}::jsonb) as id))`

@@ -6,6 +6,8 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import { inject } from "vitest"
+import type { RoleName } from "../../src/runtime/Access.ts"
+import { addressFor } from "../../src/store/DatabaseRoles.ts"
 import { databaseUrl } from "./PostgresServer.ts"
 
 /** A database of its own for each use of a layer, dropped when the layer's scope closes; with its `PgClient` and `SqlClient`. */
@@ -21,10 +23,33 @@ export class TestDatabase extends Context.Service<
     return build(inject("postgres").template)
   }
 
+  /** Its clients as a program of this role has them: for the services under test, where the test itself is the owner. */
+  static readonly layerAs = (role: RoleName) =>
+    Layer.unwrap(
+      TestDatabase.use(({ url }) =>
+        Effect.succeed(
+          PgClient.layer({
+            url: as(role, url),
+            applicationName: `test ${role}`,
+            maxConnections: 8,
+            startupParameters: { timezone: "UTC" }
+          })
+        )
+      )
+    )
+
+  /** The address that a program of this role is given as DATABASE_URL. */
+  static readonly urlAs = (role: RoleName) => TestDatabase.use(({ url }) => Effect.succeed(as(role, url)))
+
   /** Without tables. */
   static get layerEmpty() {
     return build("template0")
   }
+}
+
+const as = (role: RoleName, url: Redacted.Redacted<string>) => {
+  const { password, user } = inject("postgres").logins[role]
+  return addressFor(url, { user, password: Redacted.make(password) })
 }
 
 const fresh = Effect.fnUntraced(function* (template: string) {
