@@ -191,7 +191,7 @@ to kalshi_rest;
 
 -- ws: live capture: ticks, trades, books, the lifecycle, the ledger of gaps
 grant select on
-  active_markets, events, markets, schema_version, series, slot_feeds
+  active_markets, markets, schema_version, series, slot_feeds
 to kalshi_ws;
 grant select, insert on
   capture_gaps, journal_fences, market_keys
@@ -200,11 +200,20 @@ grant select, insert, delete on
   book_events, book_snapshots, lifecycle_events, lifecycle_waiting, quarantine, tick_frames, ticks
 to kalshi_ws;
 grant select, insert, update on
-  journal_positions, ticks_latest, trades
+  events, journal_positions, ticks_latest, trades
 to kalshi_ws;
 grant select, insert, update, delete on
   service_instances
 to kalshi_ws;
+do $roles$
+declare
+  granted text;
+begin
+  select string_agg(quote_ident(attname), ', ' order by attnum) into granted from pg_attribute
+  where attrelid = 'markets'::regclass and attnum > 0 and not attisdropped and attname not in ('completion', 'completed_at', 'missing_since');
+  execute format('grant insert (%1$s), update (%1$s) on markets to kalshi_ws', granted);
+end
+$roles$;
 grant execute on function
   advance_market_clock, brier, budget_day, coverage_span, coverage_state, ensure_candle_partition, ensure_day_partition,
   estimated_rows, far_future, far_past, forecast_horizon, hour_of, implied_yes_mid, inner_product, is_kept_metadata,

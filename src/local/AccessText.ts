@@ -20,7 +20,7 @@ const table = (head: ReadonlyArray<string>, rows: ReadonlyArray<ReadonlyArray<st
 const code = (names: ReadonlyArray<string>) => names.map((name) => `\`${name}\``).join(", ")
 
 const tablesOf = (role: RoleName): ReadonlyArray<ReadonlyArray<string>> => {
-  const { columns = {}, tables } = access[role]
+  const { columns = {}, tables, withheld = {} } = access[role]
   const letters = [...new Set(Object.values(tables))].sort((a, b) => b.length - a.length || a.localeCompare(b))
   return [
     ...letters.map((some) => [
@@ -30,6 +30,10 @@ const tablesOf = (role: RoleName): ReadonlyArray<ReadonlyArray<string>> => {
           .filter((name) => tables[name] === some)
           .sort()
       )
+    ]),
+    ...Object.entries(withheld).map(([name, but]) => [
+      "not insert, not update of columns",
+      `\`${name}\` (${but.join(", ")})`
     ]),
     ...Object.entries(columns).flatMap(([name, of]) =>
       (["r", "w"] as const)

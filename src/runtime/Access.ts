@@ -75,6 +75,8 @@ export interface Access {
   readonly tables: Readonly<Record<string, string>>
   /** Where only some columns are granted. */
   readonly columns?: Readonly<Record<string, Readonly<Record<"r" | "w", ReadonlyArray<string>>>>>
+  /** Columns that the insert and update of a table do not extend to. */
+  readonly withheld?: Readonly<Record<string, ReadonlyArray<string>>>
   /** Beside those of the queue operations and `harmless`. */
   readonly functions: ReadonlyArray<string>
 }
@@ -316,13 +318,13 @@ export const access: Readonly<Record<RoleName, Access>> = {
       book_events: "rad",
       book_snapshots: "rad",
       capture_gaps: "ra",
-      events: "r",
+      events: "raw",
       journal_fences: "ra",
       journal_positions: "raw",
       lifecycle_events: "rad",
       lifecycle_waiting: "rad",
       market_keys: "ra",
-      markets: "r",
+      markets: "raw",
       quarantine: "rad",
       series: "r",
       slot_feeds: "r",
@@ -331,6 +333,8 @@ export const access: Readonly<Record<RoleName, Access>> = {
       ticks_latest: "raw",
       trades: "raw"
     },
+    // What is settled for good, rest and workers say, who have asked for it.
+    withheld: { markets: ["completion", "completed_at", "missing_since"] },
     functions: [
       ...partitions,
       "advance_market_clock",

@@ -111,17 +111,9 @@ export class Migrations extends Context.Service<
           return scripts.map(identify)
         }).pipe(transaction(sql))
 
-        const makePartitions = Effect.gen(function* () {
-          yield* sql`set local lock_timeout = ${sql.literal(String(Math.round(patience.lockSeconds * 1000)))}`
-          yield* partitions.ahead(yield* Clock.currentTimeMillis)
-        }).pipe(
-          transaction(sql),
-          Effect.mapError((error) => Blocked.from(error, "partitions") ?? error)
-        )
-
         const run = Effect.gen(function* () {
           const applied = yield* patiently(sql, patience, applyAll)
-          yield* patiently(sql, patience, makePartitions)
+          yield* partitions.ahead(yield* Clock.currentTimeMillis)
           return applied
         }).pipe(Effect.mapError(nameDatabase), Effect.withSpan("Migrations.run"))
 

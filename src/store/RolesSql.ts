@@ -53,7 +53,10 @@ export const privileges = (letters: string): ReadonlyArray<string> =>
     .map((letter) => words[letter])
 
 const grants = (role: RoleName): string => {
-  const { columns = {}, tables: granted } = access[role]
+  const { columns = {}, tables: all, withheld = {} } = access[role]
+  const granted = Object.fromEntries(
+    Object.entries(all).map(([table, letters]) => [table, table in withheld ? letters.replace(/[aw]/g, "") : letters])
+  )
   const group = groupOf(role)
   const byLetters = sorted(Object.values(granted)).map((letters) => ({ letters, names: namesWith(granted, letters) }))
   return [
@@ -65,9 +68,23 @@ const grants = (role: RoleName): string => {
         .filter((letter) => of[letter].length > 0)
         .map((letter) => `grant ${words[letter]} (${of[letter].join(", ")}) on ${table} to ${group};`)
     ),
+    ...Object.entries(withheld).map(([table, names]) =>
+      partly(group, table, privileges(all[table]!.replace(/[rd]/g, "")), names)
+    ),
     `grant execute on function\n${list(sorted(functionsOf(role)))}\nto ${group};`
   ].join("\n")
 }
+
+/** All columns but some. */
+const partly = (group: string, table: string, what: ReadonlyArray<string>, but: ReadonlyArray<string>) => `do $roles$
+declare
+  granted text;
+begin
+  select string_agg(quote_ident(attname), ', ' order by attnum) into granted from pg_attribute
+  where attrelid = '${table}'::regclass and attnum > 0 and not attisdropped and attname not in (${literals(but)});
+  execute format('grant ${what.map((one) => `${one} (%1$s)`).join(", ")} on ${table} to ${group}', granted);
+end
+$roles$;`
 
 const namesWith = (granted: Readonly<Record<string, string>>, letters: string) =>
   sorted(Object.keys(granted).filter((table) => granted[table] === letters))

@@ -13,7 +13,7 @@ import { settings } from "./Recorder.ts"
 
 const layer = LifecycleFilter.layer.pipe(
   Layer.provideMerge(Catalog.layer),
-  Layer.provideMerge(TestDatabase.layer),
+  TestDatabase.under("ws"),
   Layer.provide(settings())
 )
 

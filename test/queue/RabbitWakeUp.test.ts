@@ -70,6 +70,7 @@ describe.skipIf(!RabbitBroker.isInstalled)("RabbitMQ (install Debian's rabbitmq-
           Effect.provide(
             RabbitWakeUp.layer.pipe(
               Layer.provide(QueueJobs.layer),
+              Layer.provide(TestDatabase.layerAs("rest")),
               Layer.provide(TestDatabase.layer),
               Layer.provide(
                 settings({
@@ -90,6 +91,7 @@ describe.skipIf(!RabbitBroker.isInstalled)("RabbitMQ (install Debian's rabbitmq-
         Layer.build(
           RabbitWakeUp.layer.pipe(
             Layer.provide(QueueJobs.layer),
+            Layer.provide(TestDatabase.layerAs("rest")),
             Layer.provide(TestDatabase.layer),
             Layer.provide(settings({ RABBITMQ_URL: "http://me:secret@broker/" }))
           )

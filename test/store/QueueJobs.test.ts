@@ -2,11 +2,10 @@ import * as PgClient from "@effect/sql-pg/PgClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import { type NewJob, priorities, QueueJobs } from "../../src/store/QueueJobs.ts"
-import { TestDatabase } from "../support/Database.ts"
+import { Acting, TestDatabase } from "../support/Database.ts"
 
-const Jobs = QueueJobs.layer.pipe(Layer.provideMerge(TestDatabase.layer))
+const Jobs = QueueJobs.layer.pipe(TestDatabase.under("queue"))
 
 const job = (over: Partial<NewJob> = {}): NewJob => ({
   type: "a",
@@ -72,7 +71,7 @@ describe("QueueJobs", () => {
   it.live("are entered with the caller's transaction or not at all", () =>
     Effect.gen(function* () {
       const jobs = yield* QueueJobs
-      const sql = yield* PgClient.PgClient
+      const sql = yield* Acting
       yield* jobs
         .enqueue([job()])
         .pipe(Effect.andThen(Effect.fail("changed my mind")), sql.withTransaction, Effect.ignore)
@@ -258,7 +257,7 @@ describe("QueueJobs", () => {
     () =>
       Effect.gen(function* () {
         const jobs = yield* QueueJobs
-        const sql = yield* PgClient.PgClient
+        const sql = yield* Acting
         yield* jobs.enqueue([job(), job()])
         yield* join("w")
         const [first, second] = yield* claim("w")

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Reactivity from "effect/reactivity/Reactivity"
+import * as SqlClient from "effect/sql/SqlClient"
 import { inject } from "vitest"
 import type { RoleName } from "../../src/runtime/Access.ts"
 import { addressFor } from "../../src/store/DatabaseRoles.ts"
@@ -23,8 +24,8 @@ export class TestDatabase extends Context.Service<
     return build(inject("postgres").template)
   }
 
-  /** Its clients as a program of this role has them: for the services under test, where the test itself is the owner. */
-  static readonly layerAs = (role: RoleName) =>
+  /** The clients of a program of this role. */
+  static readonly layerAs = (role: Who) =>
     Layer.unwrap(
       TestDatabase.use(({ url }) =>
         Effect.succeed(
@@ -38,8 +39,25 @@ export class TestDatabase extends Context.Service<
       )
     )
 
+  /** Puts services on a migrated database as a program of this role has it, while the test itself is the owner. */
+  static readonly under =
+    (role: Who) =>
+    <A, E, R>(services: Layer.Layer<A, E, R>) =>
+      Layer.provideMerge(
+        services.pipe(Layer.provide(clientOfActing), Layer.provideMerge(acting(role))),
+        TestDatabase.layer
+      )
+
+  /** Such a database without services, for tests that build them in their body over `actingClient`. */
+  static readonly as = (role: Who) => TestDatabase.under(role)(Layer.empty)
+
+  /** What services under test are built over. */
+  static get actingClient() {
+    return clientOfActing
+  }
+
   /** The address that a program of this role is given as DATABASE_URL. */
-  static readonly urlAs = (role: RoleName) => TestDatabase.use(({ url }) => Effect.succeed(as(role, url)))
+  static readonly urlAs = (role: Who) => TestDatabase.use(({ url }) => Effect.succeed(as(role, url)))
 
   /** Without tables. */
   static get layerEmpty() {
@@ -47,7 +65,20 @@ export class TestDatabase extends Context.Service<
   }
 }
 
-const as = (role: RoleName, url: Redacted.Redacted<string>) => {
+/** The client of the services under test: to begin transactions that they join. */
+export class Acting extends Context.Service<Acting, PgClient.PgClient>()("kalshi-ingestor/test/Acting") {}
+
+const acting = (role: Who) =>
+  Layer.effect(Acting, PgClient.PgClient).pipe(Layer.provide(Layer.suspend(() => TestDatabase.layerAs(role))))
+
+const clientOfActing = Layer.effectContext(
+  Acting.use((sql) => Effect.succeed(Context.make(PgClient.PgClient, sql).pipe(Context.add(SqlClient.SqlClient, sql))))
+)
+
+/** A role; or all who use the work queue in one: those who hand in, who work and who ask for another attempt. */
+export type Who = RoleName | "queue"
+
+const as = (role: Who, url: Redacted.Redacted<string>) => {
   const { password, user } = inject("postgres").logins[role]
   return addressFor(url, { user, password: Redacted.make(password) })
 }

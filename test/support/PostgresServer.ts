@@ -25,7 +25,7 @@ declare module "vitest" {
       readonly url: string
       readonly template: string
       /** A user of the server for each role. */
-      readonly logins: Readonly<Record<RoleName, { readonly user: string; readonly password: string }>>
+      readonly logins: Readonly<Record<RoleName | "queue", { readonly user: string; readonly password: string }>>
     }
   }
 }
@@ -84,7 +84,7 @@ const server = Effect.gen(function* () {
     )
   ).pipe(Effect.scoped)
   const logins = Object.fromEntries(
-    roleNames.map((role) => [
+    [...roleNames, "queue"].map((role) => [
       role,
       { user: `kalshi_test_${process.pid}_${role}`, password: randomBytes(12).toString("hex") }
     ])
@@ -115,7 +115,10 @@ const server = Effect.gen(function* () {
       ),
       Effect.scoped
     ),
-    () => Effect.forEach(roleNames, (role) => Effect.ignore(admin.unsafe(`drop role ${logins[role].user}`)))
+    () => Effect.forEach(Object.values(logins), ({ user }) => Effect.ignore(admin.unsafe(`drop role ${user}`)))
+  )
+  yield* admin.unsafe(
+    `create role ${logins.queue.user} login password '${logins.queue.password}' in role kalshi_rest, kalshi_worker, kalshi_portal`
   )
   return { url, template, logins }
 }).pipe(Effect.provide(Reactivity.layer), Effect.provideService(References.MinimumLogLevel, "Warn"))
