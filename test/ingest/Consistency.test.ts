@@ -26,7 +26,9 @@ const Store = Layer.mergeAll(
   ConsistencyChecks.layer,
   TradeWindows.layer,
   Coverage.layer,
-  Layer.mergeAll(Trades.layer, Books.layer).pipe(Layer.provideMerge(MarketKeys.layer))
+  Layer.mergeAll(Trades.layer, Books.layer.pipe(Layer.provide(TestDatabase.layerAs("ws")))).pipe(
+    Layer.provideMerge(MarketKeys.layer)
+  )
 )
 /** One pass, and the next in an hour. */
 const comparing = Layer.build(

@@ -107,7 +107,7 @@ describe("what is stored", () => {
           const ended = yield* Effect.forkChild(Effect.flip(writer.ended))
           yield* Fiber.join(cut)
           through.plan.refuse = true
-          yield* sql`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`
+          yield* sql`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and usename <> current_user`
           yield* Effect.sleep("300 millis")
           through.plan.refuse = false
           yield* Effect.raceFirst(

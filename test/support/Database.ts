@@ -44,7 +44,7 @@ export class TestDatabase extends Context.Service<
     (role: Who) =>
     <A, E, R>(services: Layer.Layer<A, E, R>) =>
       Layer.provideMerge(
-        services.pipe(Layer.provide(clientOfActing), Layer.provideMerge(acting(role))),
+        services.pipe(Layer.provide(clientOfActing()), Layer.provideMerge(acting(role))),
         TestDatabase.layer
       )
 
@@ -53,7 +53,7 @@ export class TestDatabase extends Context.Service<
 
   /** What services under test are built over. */
   static get actingClient() {
-    return clientOfActing
+    return clientOfActing()
   }
 
   /** The address that a program of this role is given as DATABASE_URL. */
@@ -71,9 +71,13 @@ export class Acting extends Context.Service<Acting, PgClient.PgClient>()("kalshi
 const acting = (role: Who) =>
   Layer.effect(Acting, PgClient.PgClient).pipe(Layer.provide(Layer.suspend(() => TestDatabase.layerAs(role))))
 
-const clientOfActing = Layer.effectContext(
-  Acting.use((sql) => Effect.succeed(Context.make(PgClient.PgClient, sql).pipe(Context.add(SqlClient.SqlClient, sql))))
-)
+/** A layer of its own for each use: layers that are the same are built once, whoever acts. */
+const clientOfActing = () =>
+  Layer.effectContext(
+    Acting.use((sql) =>
+      Effect.succeed(Context.make(PgClient.PgClient, sql).pipe(Context.add(SqlClient.SqlClient, sql)))
+    )
+  )
 
 /** A role; or all who use the work queue in one: those who hand in, who work and who ask for another attempt. */
 export type Who = RoleName | "queue"
