@@ -291,6 +291,7 @@ to kalshi_portal;
 grant select, update on
   portal_sessions
 to kalshi_portal;
+grant update (rest_price_dollars, rest_yes_bid_dollars, rest_yes_ask_dollars, rest_yes_bid_size, rest_yes_ask_size, rest_volume, rest_volume_24h, rest_open_interest, rest_quote_at, updated_at) on markets to kalshi_portal;
 grant execute on function
   book_at, book_base, book_quality_at, brier, budget_day, coverage_span, coverage_state, estimated_rows, far_future, far_past,
   forecast_horizon, gap_concerns, hour_of, implied_yes_mid, inner_product, is_kept_metadata, log_loss, market_is_closed,

@@ -62,7 +62,7 @@ export class Snapshots extends Context.Service<
           Effect.mapError(() => new Refused({ problem: "the exchange did not give it" }))
         )
         if (read._tag === "None") return yield* new Refused({ problem: "the exchange did not answer in time" })
-        yield* catalog.saveMarkets([read.value], fromMillis(yield* time.now))
+        yield* catalog.saveQuote(read.value, fromMillis(yield* time.now))
       }, fewAtATime.withPermits(1))
 
       return Snapshots.of({ refusal, take })

@@ -390,6 +390,23 @@ export const access: Readonly<Record<RoleName, Access>> = {
       portal_sessions_ended: "rad",
       rate_limit_buckets: "raw"
     },
+    columns: {
+      markets: {
+        r: [],
+        w: [
+          "rest_price_dollars",
+          "rest_yes_bid_dollars",
+          "rest_yes_ask_dollars",
+          "rest_yes_bid_size",
+          "rest_yes_ask_size",
+          "rest_volume",
+          "rest_volume_24h",
+          "rest_open_interest",
+          "rest_quote_at",
+          "updated_at"
+        ]
+      }
+    },
     functions: [...book, "refresh_active_quotes", "refresh_coverage_day", "refresh_event_cards"]
   },
   admin: {

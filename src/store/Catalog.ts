@@ -199,6 +199,8 @@ export class Catalog extends Context.Service<
     saveEvents(events: ReadonlyArray<ClassifiedEvent>): Effect.Effect<number, SqlError>
     /** `readAt`: when the payload was read, RFC 3339; orders quotes of different reads. */
     saveMarkets(markets: ReadonlyArray<Market>, readAt: string): Effect.Effect<number, SqlError>
+    /** Only the quote of a market that is known, where it is not older than the stored one. */
+    saveQuote(market: Market, readAt: string): Effect.Effect<void, SqlError>
     readonly seriesFrequencies: Effect.Effect<ReadonlyMap<string, string>, SqlError>
     strikePeriods(eventTickers: ReadonlyArray<string>): Effect.Effect<ReadonlyMap<string, string>, SqlError>
     knownMarkets(tickers: ReadonlyArray<string>): Effect.Effect<ReadonlySet<string>, SqlError>
@@ -234,6 +236,18 @@ export class Catalog extends Context.Service<
           ({ ticker }) => ticker
         )
       )
+      const saveQuote = Effect.fn("Catalog.saveQuote")((market: Market, readAt: string) => {
+        const { rest_quote_at: at, ...row } = marketRow(market, readAt)
+        const quote = Object.entries(row).filter(([name]) => name.startsWith("rest_"))
+        return at === undefined
+          ? Effect.void
+          : Effect.asVoid(
+              sql`
+                update markets set ${sql.csv(quote.map(([name, value]) => sql`${sql(name)} = coalesce(${value ?? null}::numeric, ${sql(name)})`))},
+                  rest_quote_at = ${at}::timestamptz, updated_at = clock_timestamp()
+                where ticker = ${market.ticker} and coalesce(rest_quote_at, '-infinity') <= ${at}::timestamptz`
+            )
+      })
       const seriesFrequencies = sql<{ ticker: string; frequency: string }>`
         select ticker, frequency from series where frequency is not null`.pipe(
         Effect.map((rows) => new Map(rows.map((row) => [row.ticker, row.frequency])))
@@ -268,6 +282,7 @@ export class Catalog extends Context.Service<
         saveSeries,
         saveEvents,
         saveMarkets,
+        saveQuote,
         seriesFrequencies,
         strikePeriods,
         knownMarkets,

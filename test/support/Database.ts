@@ -45,7 +45,7 @@ export class TestDatabase extends Context.Service<
     <A, E, R>(services: Layer.Layer<A, E, R>) =>
       Layer.provideMerge(
         services.pipe(Layer.provide(clientOfActing()), Layer.provideMerge(acting(role))),
-        TestDatabase.layer
+        Layer.suspend(() => TestDatabase.layer)
       )
 
   /** Such a database without services, for tests that build them in their body over `actingClient`. */
