@@ -35,13 +35,15 @@ const ofFile = (): Readonly<Record<string, string | undefined>> =>
         () => ({})
       )
 
-/** Every variable that is set and not empty, of the process and of the file. */
-export const variables: Effect.Effect<Readonly<Record<string, string>>> = Effect.sync(() => {
-  const all = { ...ofFile(), ...process.env }
-  return Object.fromEntries(
+const present = (all: Readonly<Record<string, string | undefined>>): Readonly<Record<string, string>> =>
+  Object.fromEntries(
     Object.entries(all).flatMap(([name, value]) => (value === undefined || value === "" ? [] : [[name, value]]))
   )
-})
+
+/** Every variable that is set and not empty, of the process and of the file. */
+export const variables: Effect.Effect<Readonly<Record<string, string>>> = Effect.sync(() =>
+  present({ ...ofFile(), ...process.env })
+)
 
 /** Whether a program of this role has a use for the variable; only secrets can be others'. */
 export const isForeign = (role: RoleName | "none", variable: string): boolean => {
@@ -49,9 +51,19 @@ export const isForeign = (role: RoleName | "none", variable: string): boolean =>
   return kind !== undefined && (role === "none" || !access[role].secrets.includes(kind))
 }
 
-/** The whole environment of a child process: ours without the secrets of other roles, and without our file. `none`: of no role. */
-export const ofChild = (role: RoleName | "none"): Effect.Effect<Readonly<Record<string, string>>> =>
-  Effect.map(variables, (all) => ({
-    ...Object.fromEntries(Object.entries(all).filter(([name]) => !isForeign(role, name))),
-    ENV_FILE: "/dev/null"
-  }))
+/**
+ * The whole environment of a child process: that of this one, and then `more`, without the secrets of other roles. `none`: of no role.
+ * It reads no file: what ours holds is in it where that is wanted.
+ */
+export const ofChild = (
+  role: RoleName | "none",
+  more: Readonly<Record<string, string>>,
+  withFile: boolean
+): Effect.Effect<Readonly<Record<string, string>>> =>
+  Effect.sync(() => {
+    const all = { ...present(withFile ? { ...ofFile(), ...process.env } : process.env), ...more }
+    return {
+      ...Object.fromEntries(Object.entries(all).filter(([name]) => !isForeign(role, name))),
+      ENV_FILE: "/dev/null"
+    }
+  })
