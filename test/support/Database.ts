@@ -7,7 +7,7 @@ import * as Redacted from "effect/Redacted"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import * as SqlClient from "effect/sql/SqlClient"
 import { inject } from "vitest"
-import type { RoleName } from "../../src/runtime/Access.ts"
+import { type RoleName, roleNames } from "../../src/runtime/Access.ts"
 import { addressFor } from "../../src/store/DatabaseRoles.ts"
 import { databaseUrl } from "./PostgresServer.ts"
 
@@ -58,6 +58,18 @@ export class TestDatabase extends Context.Service<
 
   /** The address that a program of this role is given as DATABASE_URL. */
   static readonly urlAs = (role: Who) => TestDatabase.use(({ url }) => Effect.succeed(as(role, url)))
+
+  /** DATABASE_URL of the owner and the logins of all roles, as programs are given them. */
+  static readonly environment = Effect.suspend(() =>
+    TestDatabase.use(({ url }) =>
+      Effect.succeed({
+        DATABASE_URL: Redacted.value(url),
+        ...Object.fromEntries(
+          roleNames.map((role) => [`DATABASE_URL_${role.toUpperCase()}`, Redacted.value(as(role, url))])
+        )
+      })
+    )
+  )
 
   /** Without tables. */
   static get layerEmpty() {
