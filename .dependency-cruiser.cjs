@@ -7,9 +7,9 @@ const below = {
   simulator: ["market", "runtime"],
   ingest: ["market", "runtime", "kalshi", "store", "queue"],
   admin: ["market", "runtime", "kalshi", "store", "queue", "ingest"],
-  portal: ["market", "runtime", "kalshi", "store"],
+  portal: ["market", "runtime", "kalshi", "store", "queue"],
   prediction: ["market", "runtime", "store"],
-  local: ["market", "runtime", "kalshi", "store", "queue", "ingest", "portal", "prediction"]
+  local: ["market", "runtime", "kalshi", "store", "queue", "ingest", "portal", "prediction", "admin"]
 }
 
 /** Arrows between the folders of src run one way only; programs (src/*.ts) may use everything, nobody uses them. */

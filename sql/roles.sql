@@ -33,19 +33,20 @@ begin
     from pg_class c
     where c.relnamespace = 'public'::regnamespace and c.relowner <> 'kalshi_owner'::regrole and c.relkind in ('r', 'p', 'v', 'S')
       and (c.relname = any (array[
-  'active_markets', 'api_tokens', 'book_events', 'book_events_default', 'book_snapshots', 'book_snapshots_default',
-  'candle_ranges', 'capture_gaps', 'capture_starts', 'consistency_checks', 'coverage', 'coverage_by_day', 'coverage_days',
-  'coverage_days_stale', 'coverage_frontiers', 'coverage_heard', 'coverage_progress', 'coverage_stale', 'event_cards',
-  'event_cards_stale', 'event_counts', 'event_leader_latest', 'event_outcomes_latest', 'event_quotes',
-  'event_quotes_refreshed', 'events', 'forecast_budget', 'forecast_leaderboard', 'forecast_schedule', 'forecast_scores',
-  'gap_repairs', 'import_faults', 'import_progress', 'import_ranges', 'import_runs', 'import_sources', 'ingest_state',
-  'journal_fences', 'journal_positions', 'lifecycle_events', 'lifecycle_waiting', 'market_candles', 'market_candles_default',
-  'market_coverage', 'market_keys', 'market_predictions', 'market_quotes', 'market_tick_frames', 'market_ticks',
-  'market_ticks_latest', 'market_trades', 'markets', 'metadata_changes', 'metadata_field_changes', 'orderbook_events',
-  'orderbook_snapshots', 'portal_login_attempts', 'portal_sessions', 'portal_sessions_ended', 'prediction_runs',
-  'prediction_scores', 'quarantine', 'queue_finished', 'queue_jobs', 'queue_workers', 'rag_documents', 'rate_limit_buckets',
-  'schema_version', 'series', 'service_instances', 'shard_leases', 'slot_feeds', 'tick_frames', 'tick_frames_default',
-  'ticks', 'ticks_default', 'ticks_latest', 'trade_windows', 'trades', 'trades_default', 'work_queue', 'ws_members'
+  'active_markets', 'admin_audit', 'api_tokens', 'book_events', 'book_events_default', 'book_snapshots',
+  'book_snapshots_default', 'candle_ranges', 'capture_gaps', 'capture_starts', 'consistency_checks', 'coverage',
+  'coverage_by_day', 'coverage_days', 'coverage_days_stale', 'coverage_frontiers', 'coverage_heard', 'coverage_progress',
+  'coverage_stale', 'event_cards', 'event_cards_stale', 'event_counts', 'event_leader_latest', 'event_outcomes_latest',
+  'event_quotes', 'event_quotes_refreshed', 'events', 'forecast_budget', 'forecast_leaderboard', 'forecast_schedule',
+  'forecast_scores', 'gap_repairs', 'import_faults', 'import_progress', 'import_ranges', 'import_runs', 'import_sources',
+  'ingest_state', 'journal_fences', 'journal_positions', 'lifecycle_events', 'lifecycle_waiting', 'market_candles',
+  'market_candles_default', 'market_coverage', 'market_keys', 'market_predictions', 'market_quotes', 'market_tick_frames',
+  'market_ticks', 'market_ticks_latest', 'market_trades', 'markets', 'metadata_changes', 'metadata_field_changes',
+  'orderbook_events', 'orderbook_snapshots', 'portal_login_attempts', 'portal_sessions', 'portal_sessions_ended',
+  'prediction_runs', 'prediction_scores', 'quarantine', 'queue_finished', 'queue_jobs', 'queue_workers', 'rag_documents',
+  'rate_limit_buckets', 'schema_version', 'series', 'service_instances', 'shard_leases', 'slot_feeds', 'tick_frames',
+  'tick_frames_default', 'ticks', 'ticks_default', 'ticks_latest', 'trade_windows', 'trades', 'trades_default', 'work_queue',
+  'ws_members'
       ]) or c.relname = 'queue_positions' or exists (
         select from pg_inherits i join pg_class p on p.oid = i.inhparent
         where i.inhrelid = c.oid and p.relname in ('ticks', 'tick_frames', 'trades', 'book_events', 'book_snapshots', 'market_candles')))
@@ -64,13 +65,13 @@ begin
   'implied_yes_mid', 'import_instant', 'import_settlement', 'inner_product', 'is_kept_metadata', 'link_live', 'link_lost',
   'log_loss', 'market_as_of', 'market_is_closed', 'market_makes_card_stale', 'market_makes_coverage_stale',
   'market_search_words', 'market_slot', 'market_stage', 'markets_claim_lifecycle', 'metadata_as_of', 'narrow_gaps',
-  'next_status', 'note_capture_start', 'provenance_name', 'queue_beat', 'queue_claim', 'queue_clean', 'queue_complete',
-  'queue_enqueue', 'queue_fail', 'queue_hold', 'queue_join', 'queue_leave', 'queue_promote', 'queue_release', 'queue_rescue',
-  'queue_revive', 'queue_set_back', 'ranges_make_coverage_stale', 'received_at', 'record_metadata_change',
-  'refresh_active_markets', 'refresh_active_quotes', 'refresh_coverage_day', 'refresh_event_cards', 'refresh_event_quotes',
-  'reserve_call', 'rfc3339', 'score_forecasts', 'series_as_of', 'set_left_out', 'settled_value', 'slots_without_gap',
-  'smallints', 'span_ms', 'sweep_waiting_lifecycle', 'top_of_book_at', 'trades_complete', 'work_queue_insert', 'ws_heartbeat',
-  'ws_leave', 'ws_release'
+  'next_status', 'note_capture_start', 'provenance_name', 'queue_beat', 'queue_cancel', 'queue_claim', 'queue_clean',
+  'queue_complete', 'queue_enqueue', 'queue_fail', 'queue_hold', 'queue_join', 'queue_leave', 'queue_promote', 'queue_purge',
+  'queue_release', 'queue_rescue', 'queue_revive', 'queue_set_back', 'ranges_make_coverage_stale', 'received_at',
+  'record_metadata_change', 'refresh_active_markets', 'refresh_active_quotes', 'refresh_coverage_day', 'refresh_event_cards',
+  'refresh_event_quotes', 'reserve_call', 'rfc3339', 'score_forecasts', 'series_as_of', 'set_left_out', 'settled_value',
+  'slots_without_gap', 'smallints', 'span_ms', 'sweep_waiting_lifecycle', 'top_of_book_at', 'trades_complete',
+  'work_queue_insert', 'ws_heartbeat', 'ws_leave', 'ws_release'
     ])
   loop
     execute format('alter function %s owner to kalshi_owner', thing.name);
@@ -82,10 +83,10 @@ grant usage on schema public to kalshi_rest, kalshi_ws, kalshi_worker, kalshi_pr
 
 -- Nothing, to begin with.
 revoke all on
-  active_markets, api_tokens, book_events, book_events_default, book_snapshots, book_snapshots_default, candle_ranges,
-  capture_gaps, capture_starts, consistency_checks, coverage, coverage_by_day, coverage_days, coverage_days_stale,
-  coverage_frontiers, coverage_heard, coverage_progress, coverage_stale, event_cards, event_cards_stale, event_counts,
-  event_leader_latest, event_outcomes_latest, event_quotes, event_quotes_refreshed, events, forecast_budget,
+  active_markets, admin_audit, api_tokens, book_events, book_events_default, book_snapshots, book_snapshots_default,
+  candle_ranges, capture_gaps, capture_starts, consistency_checks, coverage, coverage_by_day, coverage_days,
+  coverage_days_stale, coverage_frontiers, coverage_heard, coverage_progress, coverage_stale, event_cards, event_cards_stale,
+  event_counts, event_leader_latest, event_outcomes_latest, event_quotes, event_quotes_refreshed, events, forecast_budget,
   forecast_leaderboard, forecast_schedule, forecast_scores, gap_repairs, import_faults, import_progress, import_ranges,
   import_runs, import_sources, ingest_state, journal_fences, journal_positions, lifecycle_events, lifecycle_waiting,
   market_candles, market_candles_default, market_coverage, market_keys, market_predictions, market_quotes, market_tick_frames,
@@ -105,12 +106,12 @@ revoke all on function
   gap_makes_coverage_stale, hour_of, hours_make_day_stale, implied_yes_mid, import_instant, import_settlement, inner_product,
   is_kept_metadata, link_live, link_lost, log_loss, market_as_of, market_is_closed, market_makes_card_stale,
   market_makes_coverage_stale, market_search_words, market_slot, market_stage, markets_claim_lifecycle, metadata_as_of,
-  narrow_gaps, next_status, note_capture_start, provenance_name, queue_beat, queue_claim, queue_clean, queue_complete,
-  queue_enqueue, queue_fail, queue_hold, queue_join, queue_leave, queue_promote, queue_release, queue_rescue, queue_revive,
-  queue_set_back, ranges_make_coverage_stale, received_at, record_metadata_change, refresh_active_markets,
-  refresh_active_quotes, refresh_coverage_day, refresh_event_cards, refresh_event_quotes, reserve_call, rfc3339,
-  score_forecasts, series_as_of, set_left_out, settled_value, slots_without_gap, smallints, span_ms, sweep_waiting_lifecycle,
-  top_of_book_at, trades_complete, work_queue_insert, ws_heartbeat, ws_leave, ws_release
+  narrow_gaps, next_status, note_capture_start, provenance_name, queue_beat, queue_cancel, queue_claim, queue_clean,
+  queue_complete, queue_enqueue, queue_fail, queue_hold, queue_join, queue_leave, queue_promote, queue_purge, queue_release,
+  queue_rescue, queue_revive, queue_set_back, ranges_make_coverage_stale, received_at, record_metadata_change,
+  refresh_active_markets, refresh_active_quotes, refresh_coverage_day, refresh_event_cards, refresh_event_quotes,
+  reserve_call, rfc3339, score_forecasts, series_as_of, set_left_out, settled_value, slots_without_gap, smallints, span_ms,
+  sweep_waiting_lifecycle, top_of_book_at, trades_complete, work_queue_insert, ws_heartbeat, ws_leave, ws_release
 from public, kalshi_rest, kalshi_ws, kalshi_worker, kalshi_predictor, kalshi_portal, kalshi_admin;
 
 -- These run as the owner, in a schema where nobody else can put a table or a function of the same name.
@@ -134,6 +135,7 @@ alter function markets_claim_lifecycle security definer set search_path = public
 alter function narrow_gaps security definer set search_path = public, pg_temp;
 alter function note_capture_start security definer set search_path = public, pg_temp;
 alter function queue_beat security definer set search_path = public, pg_temp;
+alter function queue_cancel security definer set search_path = public, pg_temp;
 alter function queue_claim security definer set search_path = public, pg_temp;
 alter function queue_clean security definer set search_path = public, pg_temp;
 alter function queue_complete security definer set search_path = public, pg_temp;
@@ -143,6 +145,7 @@ alter function queue_hold security definer set search_path = public, pg_temp;
 alter function queue_join security definer set search_path = public, pg_temp;
 alter function queue_leave security definer set search_path = public, pg_temp;
 alter function queue_promote security definer set search_path = public, pg_temp;
+alter function queue_purge security definer set search_path = public, pg_temp;
 alter function queue_release security definer set search_path = public, pg_temp;
 alter function queue_rescue security definer set search_path = public, pg_temp;
 alter function queue_revive security definer set search_path = public, pg_temp;
@@ -162,6 +165,9 @@ alter function ws_leave security definer set search_path = public, pg_temp;
 alter function ws_release security definer set search_path = public, pg_temp;
 
 -- rest: discovery, backfill, repairs, the market clock
+grant insert on
+  admin_audit
+to kalshi_rest;
 grant select on
   book_events, book_events_default, book_snapshots, book_snapshots_default, capture_gaps, capture_starts, coverage_heard,
   coverage_progress, journal_positions, market_candles_default, market_coverage, queue_jobs, schema_version, slot_feeds,
@@ -179,6 +185,8 @@ to kalshi_rest;
 grant select, delete on
   active_markets
 to kalshi_rest;
+grant select (id) on admin_audit to kalshi_rest;
+grant update (outcome, detail, ended_at) on admin_audit to kalshi_rest;
 grant update (repaired_by, repaired_at) on capture_gaps to kalshi_rest;
 grant execute on function
   advance_market_clock, book_at, book_base, book_quality_at, brier, budget_day, candles_from_trades, compare_quote_candles,
@@ -190,6 +198,9 @@ grant execute on function
 to kalshi_rest;
 
 -- ws: live capture: ticks, trades, books, the lifecycle, the ledger of gaps
+grant insert on
+  admin_audit
+to kalshi_ws;
 grant select on
   active_markets, markets, schema_version, series, slot_feeds
 to kalshi_ws;
@@ -197,14 +208,16 @@ grant select, insert on
   capture_gaps, journal_fences, market_keys
 to kalshi_ws;
 grant select, insert, delete on
-  book_events, book_snapshots, lifecycle_events, lifecycle_waiting, quarantine, tick_frames, ticks
+  book_events, book_snapshots, lifecycle_events, lifecycle_waiting, tick_frames, ticks
 to kalshi_ws;
 grant select, insert, update on
   events, journal_positions, ticks_latest, trades
 to kalshi_ws;
 grant select, insert, update, delete on
-  service_instances
+  quarantine, service_instances
 to kalshi_ws;
+grant select (id) on admin_audit to kalshi_ws;
+grant update (outcome, detail, ended_at) on admin_audit to kalshi_ws;
 do $roles$
 declare
   granted text;
@@ -223,6 +236,9 @@ grant execute on function
 to kalshi_ws;
 
 -- worker: jobs of the work queue: the heavy pulls of history
+grant insert on
+  admin_audit
+to kalshi_worker;
 grant select on
   capture_gaps, queue_finished, queue_jobs, queue_workers, schema_version
 to kalshi_worker;
@@ -235,6 +251,8 @@ to kalshi_worker;
 grant select, insert, update, delete on
   candle_ranges, ingest_state, service_instances
 to kalshi_worker;
+grant select (id) on admin_audit to kalshi_worker;
+grant update (outcome, detail, ended_at) on admin_audit to kalshi_worker;
 grant execute on function
   brier, budget_day, coverage_span, coverage_state, ensure_candle_partition, ensure_day_partition, estimated_rows, far_future,
   far_past, forecast_horizon, hour_of, implied_yes_mid, inner_product, is_kept_metadata, log_loss, market_is_closed,
@@ -244,6 +262,9 @@ grant execute on function
 to kalshi_worker;
 
 -- predictor: forecasts, their scores, the documents they are given
+grant insert on
+  admin_audit
+to kalshi_predictor;
 grant select on
   events, forecast_leaderboard, forecast_scores, market_candles, market_keys, markets, schema_version, series, ticks
 to kalshi_predictor;
@@ -262,6 +283,8 @@ to kalshi_predictor;
 grant select, update, delete on
   forecast_schedule
 to kalshi_predictor;
+grant select (id) on admin_audit to kalshi_predictor;
+grant update (outcome, detail, ended_at) on admin_audit to kalshi_predictor;
 grant execute on function
   brier, budget_day, claim_forecasts, coverage_span, coverage_state, estimated_rows, far_future, far_past, finish_forecast,
   forecast_eligible, forecast_horizon, hour_of, implied_yes_mid, inner_product, is_kept_metadata, log_loss, market_is_closed,
@@ -270,6 +293,9 @@ grant execute on function
 to kalshi_predictor;
 
 -- portal: pages and API for people; reads, and keeps its own lists up to date
+grant insert on
+  admin_audit
+to kalshi_portal;
 grant select on
   active_markets, book_events, book_snapshots, candle_ranges, capture_gaps, capture_starts, consistency_checks, coverage,
   coverage_by_day, coverage_days, coverage_progress, event_cards, event_cards_stale, event_counts, event_leader_latest,
@@ -291,6 +317,8 @@ to kalshi_portal;
 grant select, update on
   portal_sessions
 to kalshi_portal;
+grant select (id) on admin_audit to kalshi_portal;
+grant update (outcome, detail, ended_at) on admin_audit to kalshi_portal;
 grant update (rest_price_dollars, rest_yes_bid_dollars, rest_yes_ask_dollars, rest_yes_bid_size, rest_yes_ask_size, rest_volume, rest_volume_24h, rest_open_interest, rest_quote_at, updated_at) on markets to kalshi_portal;
 grant execute on function
   book_at, book_base, book_quality_at, brier, budget_day, coverage_span, coverage_state, estimated_rows, far_future, far_past,
@@ -313,7 +341,7 @@ grant select on
   ticks, ticks_default, ticks_latest, trade_windows, trades, trades_default, ws_members
 to kalshi_admin;
 grant select, insert on
-  work_queue
+  admin_audit, work_queue
 to kalshi_admin;
 grant select, insert, update, delete on
   gap_repairs, ingest_state, queue_finished, queue_jobs, service_instances
@@ -327,6 +355,7 @@ to kalshi_admin;
 grant select, update, delete on
   quarantine
 to kalshi_admin;
+grant update (outcome, detail, ended_at) on admin_audit to kalshi_admin;
 grant select (id, name, created_at, expires_at, revoked_at, last_used_at) on api_tokens to kalshi_admin;
 grant update (revoked_at) on api_tokens to kalshi_admin;
 grant execute on function
@@ -334,9 +363,9 @@ grant execute on function
   coverage_compute, coverage_hours, coverage_plan, coverage_span, coverage_state, ensure_candle_partition,
   ensure_day_partition, estimated_rows, event_as_of, far_future, far_past, fees_as_of, forecast_eligible, forecast_horizon,
   gap_concerns, hour_of, implied_yes_mid, inner_product, is_kept_metadata, log_loss, market_as_of, market_is_closed,
-  market_search_words, market_slot, market_stage, metadata_as_of, next_status, provenance_name, queue_clean, queue_enqueue,
-  queue_promote, queue_rescue, queue_revive, received_at, rfc3339, series_as_of, settled_value, slots_without_gap, smallints,
-  span_ms, top_of_book_at, trades_complete
+  market_search_words, market_slot, market_stage, metadata_as_of, next_status, provenance_name, queue_cancel, queue_clean,
+  queue_enqueue, queue_promote, queue_purge, queue_rescue, queue_revive, received_at, rfc3339, series_as_of, settled_value,
+  slots_without_gap, smallints, span_ms, top_of_book_at, trades_complete
 to kalshi_admin;
 
 -- A cursor is moved by the loop that it belongs to.

@@ -14,6 +14,7 @@ import { presenter } from "./runtime/CommandLine.ts"
 import { runProgram } from "./runtime/Program.ts"
 import * as Setting from "./runtime/Setting.ts"
 import { SettingError } from "./runtime/SettingError.ts"
+import { version } from "./runtime/Version.ts"
 import { databaseSettings } from "./store/Database.ts"
 
 const demo = Command.make(
@@ -69,7 +70,7 @@ const demo = Command.make(
 
 runProgram(
   "demo",
-  Command.run(demo, { version: "0.1.0" }).pipe(
+  Command.run(demo, { version }).pipe(
     Effect.provide(Layer.mergeAll(presenter("demo"), NodeServices.layer, NodeHttpClient.layerNodeHttp))
   )
 )

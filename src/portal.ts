@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as AdminServer from "./admin/AdminServer.ts"
 import * as Roles from "./local/Roles.ts"
 import { settings, withheld } from "./portal/PortalConfig.ts"
 import { PortalServer } from "./portal/PortalServer.ts"
@@ -26,7 +27,12 @@ const database = Layer.unwrap(
 
 runRoleProgram(
   "portal",
-  Layer.mergeAll(PortalServer, Health.layerServer("portal"), ServiceInstances.layer("portal")).pipe(
+  Layer.mergeAll(
+    PortalServer,
+    AdminServer.layer("portal", Roles.portal),
+    Health.layerServer("portal"),
+    ServiceInstances.layer("portal")
+  ).pipe(
     Layer.provide([ExchangeTime.layer, Health.Health.layer]),
     Layer.provide(SchemaCheck.pipe(Layer.provide(Migrations.layer))),
     Layer.provide(database),

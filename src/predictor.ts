@@ -2,6 +2,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Command from "effect/cli/Command"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as AdminServer from "./admin/AdminServer.ts"
 import { ingestCommand, scoresCommand } from "./local/PredictorCommand.ts"
 import * as Roles from "./local/Roles.ts"
 import * as Handlers from "./prediction/HandlersFromSettings.ts"
@@ -15,12 +16,14 @@ import * as Health from "./runtime/Health.ts"
 import { runRole } from "./runtime/Loops.ts"
 import { runProgram } from "./runtime/Program.ts"
 import * as Setting from "./runtime/Setting.ts"
+import { version } from "./runtime/Version.ts"
 import { Database } from "./store/Database.ts"
 import { ForecastInputs } from "./store/ForecastInputs.ts"
 import { ForecastRuns } from "./store/ForecastRuns.ts"
 import { ForecastScores } from "./store/ForecastScores.ts"
 import { Migrations } from "./store/Migrations.ts"
 import { SchemaCheck } from "./store/SchemaCheck.ts"
+import * as ServiceInstances from "./store/ServiceInstances.ts"
 
 const Store = (settings: Roles.Group) =>
   SchemaCheck.pipe(
@@ -31,7 +34,13 @@ const Store = (settings: Roles.Group) =>
 
 const role = Layer.unwrap(
   Effect.map(PredictionConfig.read, (config) =>
-    Layer.mergeAll(Predictor(config), Scoring, Health.layerServer("predictor")).pipe(
+    Layer.mergeAll(
+      Predictor(config),
+      Scoring,
+      AdminServer.layer("predictor", Roles.predictor),
+      Health.layerServer("predictor"),
+      ServiceInstances.layer("predictor")
+    ).pipe(
       Layer.provide([Handlers.layer(config), Handlers.layerRetrieval(config)]),
       Layer.provide(Handlers.layerCalls(config)),
       Layer.provide([ForecastInputs.layer, ForecastRuns.layer, ForecastScores.layer]),
@@ -50,7 +59,5 @@ const predictor = Command.make("predictor", {}, () => runRole(role)).pipe(
 
 runProgram(
   "predictor",
-  Command.run(predictor, { version: "0.1.0" }).pipe(
-    Effect.provide(Layer.mergeAll(presenter("predictor"), NodeServices.layer))
-  )
+  Command.run(predictor, { version }).pipe(Effect.provide(Layer.mergeAll(presenter("predictor"), NodeServices.layer)))
 )

@@ -7,6 +7,7 @@ import { reprocessCommand } from "./local/ReprocessCommand.ts"
 import { presenter } from "./runtime/CommandLine.ts"
 import { ExchangeTime } from "./runtime/ExchangeTime.ts"
 import { runProgram } from "./runtime/Program.ts"
+import { version } from "./runtime/Version.ts"
 import { Database } from "./store/Database.ts"
 import { Migrations } from "./store/Migrations.ts"
 import { SchemaCheck } from "./store/SchemaCheck.ts"
@@ -20,7 +21,7 @@ runProgram(
   "reprocess",
   reprocessCommand.pipe(
     Command.provide(Layer.mergeAll(Store, ExchangeTime.layer)),
-    Command.run({ version: "0.1.0" }),
+    Command.run({ version }),
     Effect.provide(Layer.mergeAll(presenter("reprocess"), NodeServices.layer))
   )
 )

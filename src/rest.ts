@@ -1,4 +1,5 @@
 import * as Layer from "effect/Layer"
+import * as AdminServer from "./admin/AdminServer.ts"
 import { AccountCheck } from "./ingest/AccountCheck.ts"
 import { Backfill } from "./ingest/Backfill.ts"
 import { CandleHistory } from "./ingest/CandleHistory.ts"
@@ -10,6 +11,7 @@ import { Discovery } from "./ingest/Discovery.ts"
 import { EventIntake } from "./ingest/EventIntake.ts"
 import { EventScan } from "./ingest/EventScan.ts"
 import { GapRepair } from "./ingest/GapRepair.ts"
+import { HistoryControl } from "./ingest/HistoryControl.ts"
 import { LifecycleResumed } from "./ingest/LifecycleResumed.ts"
 import { Maintenance } from "./ingest/Maintenance.ts"
 import { MarketClock } from "./ingest/MarketClock.ts"
@@ -46,6 +48,7 @@ const History = Layer.mergeAll(EventScan.layer, Delegation.layer).pipe(
 const Loops = Layer.mergeAll(
   Layer.mergeAll(Discovery, Backfill, ClosedCleanup, TradeReconcile, GapRepair, Consistency).pipe(
     Layer.provide([AccountCheck.layer, LifecycleResumed.layer]),
+    Layer.merge(AdminServer.layer("rest", Roles.rest).pipe(Layer.provide(HistoryControl.layer))),
     Layer.provide(History)
   ),
   CoverageLoop,

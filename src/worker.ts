@@ -1,9 +1,11 @@
 import * as Layer from "effect/Layer"
+import * as AdminServer from "./admin/AdminServer.ts"
 import { AccountCheck } from "./ingest/AccountCheck.ts"
 import { CandleHistory } from "./ingest/CandleHistory.ts"
 import { EventIntake } from "./ingest/EventIntake.ts"
 import * as FencedStores from "./ingest/FencedStores.ts"
 import { GapPull } from "./ingest/GapPull.ts"
+import { HistoryControl } from "./ingest/HistoryControl.ts"
 import * as JobBodies from "./ingest/JobBodies.ts"
 import { MarketCatchUp } from "./ingest/MarketCatchUp.ts"
 import { MarketOutcomes } from "./ingest/MarketOutcomes.ts"
@@ -28,13 +30,17 @@ import { Partitions } from "./store/Partitions.ts"
 import { QueueConnection } from "./store/QueueConnection.ts"
 import { QueueJobs } from "./store/QueueJobs.ts"
 import { SchemaCheck } from "./store/SchemaCheck.ts"
+import * as ServiceInstances from "./store/ServiceInstances.ts"
 import { Trades } from "./store/Trades.ts"
 import { TradeWindows } from "./store/TradeWindows.ts"
 
-const Handlers = JobBodies.layer.pipe(
-  Layer.provide([GapPull.layer, MarketCatchUp.layer, MarketOutcomes.layer]),
-  Layer.provide([CandleHistory.layer, TradeHistory.layer]),
-  Layer.provide(EventIntake.layer)
+const History = Layer.mergeAll(GapPull.layer, MarketCatchUp.layer, MarketOutcomes.layer).pipe(
+  Layer.provideMerge(Layer.merge(CandleHistory.layer, TradeHistory.layer)),
+  Layer.provideMerge(EventIntake.layer)
+)
+const Handlers = JobBodies.layer.pipe(Layer.provide(History))
+const Admin = AdminServer.layer("worker", Roles.worker).pipe(
+  Layer.provide(HistoryControl.layer.pipe(Layer.provide(History)))
 )
 const Store = FencedStores.layer.pipe(
   Layer.provideMerge(
@@ -55,7 +61,7 @@ const Queue = RabbitWakeUp.layer.pipe(Layer.provideMerge(Layer.merge(QueueJobs.l
 
 runRoleProgram(
   "worker",
-  Layer.mergeAll(Worker, KeyIsGood, Health.layerServer("worker")).pipe(
+  Layer.mergeAll(Worker, Admin, KeyIsGood, Health.layerServer("worker"), ServiceInstances.layer("worker")).pipe(
     Layer.provide(Handlers),
     Layer.provide([Venue.layerRest, Store, Queue, ExchangeTime.layer, Health.Health.layer]),
     Layer.provide(SchemaCheck.pipe(Layer.provide(Migrations.layer))),

@@ -1,7 +1,9 @@
 import * as Layer from "effect/Layer"
+import * as AdminServer from "./admin/AdminServer.ts"
 import { CaptureProgress } from "./ingest/CaptureProgress.ts"
 import { CaptureStore } from "./ingest/CaptureStore.ts"
 import { CaptureWriter } from "./ingest/CaptureWriter.ts"
+import { JournalControl } from "./ingest/JournalControl.ts"
 import { JournalOfProcess } from "./ingest/JournalOfProcess.ts"
 import { LiveCapture } from "./ingest/LiveCapture.ts"
 import { MarketClock } from "./ingest/MarketClock.ts"
@@ -31,9 +33,18 @@ const Capture = LiveCapture.pipe(
   Layer.provide([JournalOfProcess, ShardLeases.layer])
 )
 
+const Admin = AdminServer.layer("ws", Roles.ws).pipe(Layer.provide([Capture, JournalControl.layer]))
+
 runRoleProgram(
   "ws",
-  Layer.mergeAll(Capture, OrphanJournals, MarketClock, Health.layerServer("ws"), ServiceInstances.layer("ws")).pipe(
+  Layer.mergeAll(
+    Capture,
+    Admin,
+    OrphanJournals,
+    MarketClock,
+    Health.layerServer("ws"),
+    ServiceInstances.layer("ws")
+  ).pipe(
     Layer.provide([Venue.layerSocketAccess, Store, ExchangeTime.layer, Health.Health.layer]),
     Layer.provide(Database.layerUrl({ applicationName: "kalshi-ingestor ws" })),
     Layer.provide(Setting.layerChecked(Roles.ws))

@@ -11,6 +11,7 @@ import { presenter } from "../runtime/CommandLine.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import { ExitCode } from "../runtime/ExitCode.ts"
 import { SettingError } from "../runtime/SettingError.ts"
+import { version } from "../runtime/Version.ts"
 import { Coverage } from "../store/Coverage.ts"
 import { Database } from "../store/Database.ts"
 import { Migrations } from "../store/Migrations.ts"
@@ -151,6 +152,6 @@ const layerDatabase = Coverage.layer.pipe(
  * `node dist/coverage.js`: a grid of hours, computed from the rows as they are. Exit code 0 when what is due is covered, 2 when holes
  * remain, 1 for a mistake or a fault.
  */
-export const coverageCommand = Command.run(command.pipe(Command.provide(layerDatabase)), { version: "0.1.0" }).pipe(
+export const coverageCommand = Command.run(command.pipe(Command.provide(layerDatabase)), { version }).pipe(
   Effect.provide(presenter("coverage"))
 )

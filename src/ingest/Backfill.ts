@@ -1,4 +1,5 @@
 import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
@@ -136,19 +137,13 @@ export const Backfill = Layer.effectDiscard(
         return { ok: ageSeconds < Math.max(2 * config.backfillSeconds, 600), detail: progress.detail, ageSeconds }
       })
     )
-    yield* loops.run(
-      "backfill",
-      account.passed.pipe(
-        Effect.andThen(
-          config.backfillForceFull ? untilDatabaseAnswers(state.set(backfillForceFull, "setting")) : Effect.void
-        ),
-        Effect.andThen(
-          pass().pipe(
-            Effect.flatMap((seconds) => Effect.sleep(`${seconds} seconds`)),
-            Effect.forever
-          )
-        )
-      )
-    )
+    yield* loops.cycle("backfill", {
+      after: Effect.andThen(
+        account.passed,
+        config.backfillForceFull ? untilDatabaseAnswers(state.set(backfillForceFull, "setting")) : Effect.void
+      ),
+      pass: pass(),
+      every: Duration.seconds
+    })
   })
 )

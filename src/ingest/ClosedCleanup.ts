@@ -1,4 +1,5 @@
 import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
@@ -14,7 +15,7 @@ import { AccountCheck } from "./AccountCheck.ts"
 import { bothPulls, nothingPulled } from "./CandleHistory.ts"
 import * as IngestConfig from "./IngestConfig.ts"
 import { type CatchUpQuery, MarketCatchUp } from "./MarketCatchUp.ts"
-import { MarketOutcomes, tickersPerCall } from "./MarketOutcomes.ts"
+import { MarketOutcomes } from "./MarketOutcomes.ts"
 
 const passes = Metric.counter("closed_cleanup_passes", {
   description: "Complete passes over closed markets",
@@ -61,21 +62,10 @@ export const ClosedCleanup = Layer.effectDiscard(
         Stream.runForEach(
           Effect.fnUntraced(function* (markets) {
             told.markets += markets.length
-            const asked = markets.filter(needsOutcome).map(({ ticker }) => ticker)
-            for (let at = 0; at < asked.length; at += tickersPerCall)
-              yield* outcomes.read(asked.slice(at, at + tickersPerCall)).pipe(
-                Effect.tap((read) =>
-                  Effect.sync(() => {
-                    told.vanished += read.ended
-                    for (const ticker of read.final) final.add(ticker)
-                  })
-                ),
-                Effect.catchTag("KalshiRestError", (error) =>
-                  Effect.sync(() => {
-                    problem ??= error.message
-                  })
-                )
-              )
+            const read = yield* outcomes.read(markets.filter(needsOutcome).map(({ ticker }) => ticker))
+            told.vanished += read.ended
+            for (const ticker of read.final) final.add(ticker)
+            problem ??= read.problem
           })
         )
       )
@@ -118,15 +108,10 @@ export const ClosedCleanup = Layer.effectDiscard(
         return { ok: ageSeconds < Math.max(2 * config.cleanupSeconds, 600), detail: progress.detail, ageSeconds }
       })
     )
-    yield* loops.run(
-      "closed-cleanup",
-      Effect.andThen(
-        account.passed,
-        pass().pipe(
-          Effect.flatMap((seconds) => Effect.sleep(`${seconds} seconds`)),
-          Effect.forever
-        )
-      )
-    )
+    yield* loops.cycle("closed-cleanup", {
+      after: account.passed,
+      pass: pass(),
+      every: Duration.seconds
+    })
   })
 )

@@ -146,17 +146,14 @@ export const Consistency = Layer.effectDiscard(
         return { ok: ageSeconds < Math.max(2 * config.consistencySeconds, 3600), detail: progress.detail, ageSeconds }
       })
     )
-    yield* loops.run(
-      "consistency",
-      Effect.andThen(
-        account.passed,
-        untilDatabaseAnswers(pass).pipe(
-          Effect.catchTag("KalshiRestError", (error) =>
-            Effect.logError("comparison with the exchange failed", { reason: error.message })
-          ),
-          Effect.repeat(Schedule.spaced(`${config.consistencySeconds} seconds`))
+    yield* loops.cycle("consistency", {
+      after: account.passed,
+      pass: untilDatabaseAnswers(pass).pipe(
+        Effect.catchTag("KalshiRestError", (error) =>
+          Effect.logError("comparison with the exchange failed", { reason: error.message })
         )
-      )
-    )
+      ),
+      every: `${config.consistencySeconds} seconds`
+    })
   })
 )

@@ -2,7 +2,6 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
-import * as Schedule from "effect/Schedule"
 import { coverageStates } from "../market/Coverage.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import { Health } from "../runtime/Health.ts"
@@ -58,9 +57,6 @@ export const CoverageLoop = Layer.effectDiscard(
         return { ok: ageSeconds < Math.max(2 * config.coverageSeconds, 600), detail: progress.detail, ageSeconds }
       })
     )
-    yield* loops.run(
-      "coverage",
-      untilDatabaseAnswers(pass).pipe(Effect.repeat(Schedule.spaced(`${config.coverageSeconds} seconds`)))
-    )
+    yield* loops.cycle("coverage", { pass: untilDatabaseAnswers(pass), every: `${config.coverageSeconds} seconds` })
   })
 )

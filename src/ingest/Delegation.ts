@@ -18,7 +18,7 @@ import { type CandleHistory, nothingPulled } from "./CandleHistory.ts"
 import type { EventIntake } from "./EventIntake.ts"
 import { GapPull, type Hole, spanOf } from "./GapPull.ts"
 import { MarketCatchUp } from "./MarketCatchUp.ts"
-import { MarketOutcomes, tickersPerCall } from "./MarketOutcomes.ts"
+import { MarketOutcomes, nothingRead, tickersPerCall } from "./MarketOutcomes.ts"
 import type { TradeHistory } from "./TradeHistory.ts"
 
 /** Less urgent than what a person waits for. */
@@ -63,7 +63,8 @@ const make = Effect.gen(function* () {
     type: "backfill_market" | "cleanup_market",
     tickers: ReadonlyArray<string>
   ) {
-    const busy = new Set([...(yield* jobs.tickersOf("backfill_market")), ...(yield* jobs.tickersOf("cleanup_market"))])
+    if (tickers.length === 0) return
+    const busy = yield* jobs.named(["backfill_market", "cleanup_market"], tickers)
     const wanted = tickers.filter((ticker) => !busy.has(ticker))
     const { entered } = yield* queue.enqueue(
       batches(wanted, tickersPerCall).map((some) => ({ type, payload: { tickers: some }, key: some[0], priority }))
@@ -86,7 +87,10 @@ const delegated = Layer.mergeAll(
           handIn(
             "backfill_market",
             markets.map(({ ticker }) => ticker)
-          ).pipe(Effect.as({ pulled: nothingPulled, stillMissing: 0, completed: 0 }))
+          ).pipe(
+            Effect.andThen(untilDatabaseAnswers(catchUp.settledMissing(markets))),
+            Effect.map((stillMissing) => ({ pulled: nothingPulled, stillMissing, completed: 0 }))
+          )
       })
     })
   ),
@@ -95,7 +99,7 @@ const delegated = Layer.mergeAll(
     Effect.gen(function* () {
       const handIn = yield* make
       return MarketOutcomes.of({
-        read: (tickers) => Effect.as(handIn("cleanup_market", tickers), { ended: 0, final: [] })
+        read: (tickers) => Effect.as(handIn("cleanup_market", tickers), nothingRead)
       })
     })
   ),

@@ -156,9 +156,9 @@ export const Discovery = Layer.effectDiscard(
         }
       })
     )
-    yield* loops.run(
-      "discovery",
-      Effect.andThen(account.passed, untilDatabaseAnswers(pass())).pipe(
+    yield* loops.cycle("discovery", {
+      after: account.passed,
+      pass: untilDatabaseAnswers(pass()).pipe(
         Effect.catchTag("KalshiRestError", (error) =>
           Effect.gen(function* () {
             progress.problem = error.message
@@ -173,10 +173,10 @@ export const Discovery = Layer.effectDiscard(
             Schedule.spaced(`${Math.min(60, config.everySeconds)} seconds`)
           ]).pipe(Schedule.jittered),
           while: (error) => error._tag === "KalshiRestError"
-        }),
-        Effect.andThen(Effect.timeoutOption(resumed.next, `${config.everySeconds} seconds`)),
-        Effect.forever
-      )
-    )
+        })
+      ),
+      every: `${config.everySeconds} seconds`,
+      woken: resumed.next
+    })
   })
 )

@@ -3,7 +3,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
-import * as Schedule from "effect/Schedule"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import { Health } from "../runtime/Health.ts"
 import { Loops } from "../runtime/Loops.ts"
@@ -185,15 +184,10 @@ export const GapRepair = Layer.effectDiscard(
         return { ok: ageSeconds < Math.max(2 * repairSeconds, 3600), detail: progress.detail, ageSeconds }
       })
     )
-    yield* loops.run(
-      "gap-repair",
-      Effect.andThen(
-        account.passed,
-        untilDatabaseAnswers(pass).pipe(
-          Effect.repeat({ while: (done) => done === gapsAtOnce }),
-          Effect.repeat(Schedule.spaced(`${repairSeconds} seconds`))
-        )
-      )
-    )
+    yield* loops.cycle("gap-repair", {
+      after: account.passed,
+      pass: untilDatabaseAnswers(pass).pipe(Effect.repeat({ while: (done) => done === gapsAtOnce })),
+      every: `${repairSeconds} seconds`
+    })
   })
 )

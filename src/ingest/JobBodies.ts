@@ -48,17 +48,16 @@ export const layer = Layer.effect(
 
       cleanup_market: ({ payload }) =>
         Effect.gen(function* () {
-          const final = new Set<string>()
-          for (let at = 0; at < payload.tickers.length; at += tickersPerCall)
-            for (const ticker of (yield* outcomes.read(payload.tickers.slice(at, at + tickersPerCall))).final)
-              final.add(ticker)
+          const read = yield* outcomes.read(payload.tickers)
+          if (read.problem !== undefined) return yield* again(read.problem)
+          const final = new Set(read.final)
           const markets = yield* completion.named(payload.tickers)
           // What the exchange did not say of a final market it will not say any more.
           const found = yield* catchUp.catchUp(
             markets.map((market) => ({ ...market, lacksOutcome: market.lacksOutcome && !final.has(market.ticker) }))
           )
           yield* pulled(found.pulled)
-        }).pipe(Effect.catchTag("KalshiRestError", refused)),
+        }),
 
       discover_market: ({ payload }) =>
         Effect.gen(function* () {

@@ -1,4 +1,5 @@
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
@@ -19,6 +20,7 @@ import { type ActiveMarket, ActiveMarkets } from "../store/ActiveMarkets.ts"
 import { CaptureLedger, type GapCause } from "../store/CaptureLedger.ts"
 import { AwaitedSnapshots } from "./AwaitedSnapshots.ts"
 import { CaptureProgress } from "./CaptureProgress.ts"
+import { FeedControl } from "./FeedControl.ts"
 import { FeedWatchdog } from "./FeedWatchdog.ts"
 import * as IngestConfig from "./IngestConfig.ts"
 import { entryNow, Journal } from "./Journal.ts"
@@ -55,6 +57,12 @@ const proofWithin = "10 seconds"
 
 const lifecycle = "market_lifecycle_v2"
 
+/** Somebody asks for the subscriptions to be gone through, on a new connection or on this one. */
+interface Asked {
+  readonly reconnect: boolean
+  readonly done: Deferred.Deferred<void>
+}
+
 const isData = (raw: string) =>
   raw.startsWith('{"type":"ticker"') || raw.startsWith('{"type":"trade"') || raw.startsWith('{"type":"orderbook_delta"')
 
@@ -62,7 +70,8 @@ const isData = (raw: string) =>
  * Records the live feed: every frame goes to the journal as it arrives, and the subscriptions follow active_markets. A
  * session that ends is followed by another; each end and each complete subscription is written down in the journal.
  */
-export const LiveCapture = Layer.effectDiscard(
+export const LiveCapture = Layer.effect(
+  FeedControl,
   Effect.gen(function* () {
     const loops = yield* Loops
     const health = yield* Health
@@ -87,8 +96,13 @@ export const LiveCapture = Layer.effectDiscard(
       markets: [] as ReadonlyArray<ActiveMarket>,
       /** The slots that the journal says are recorded. */
       slots: [] as ReadonlyArray<number>,
-      leftOut: new Map<string, string>()
+      leftOut: new Map<string, ReadonlyArray<string>>(),
+      channels: [] as ReadonlyArray<MarketChannel>,
+      sessions: 0
     }
+    const asked = yield* Queue.unbounded<Asked>()
+    /** Those who wait until everything is subscribed on the next connection. */
+    const onNext: Array<Asked> = []
 
     const watchdog = new FeedWatchdog(config.silenceSeconds * 1000, link.lastDataAt)
     const proven = yield* Queue.sliding<void>(1)
@@ -115,8 +129,7 @@ export const LiveCapture = Layer.effectDiscard(
 
     const noteLeftOut = Effect.fnUntraced(function* (channel: string, tickers: ReadonlyArray<string>) {
       yield* Metric.update(leftOutMarkets(channel), tickers.length)
-      const now = tickers.join(" ")
-      if ((link.leftOut.get(channel) ?? "") === now) return
+      if ((link.leftOut.get(channel) ?? []).join(" ") === tickers.join(" ")) return
       if (tickers.length > 0)
         yield* Effect.logWarning("markets left out: more than MAX_ACTIVE_TICKERS or refused by the feed", {
           channel,
@@ -131,7 +144,7 @@ export const LiveCapture = Layer.effectDiscard(
           yield* time.now
         )
         .pipe(
-          Effect.andThen(Effect.sync(() => link.leftOut.set(channel, now))),
+          Effect.andThen(Effect.sync(() => link.leftOut.set(channel, tickers))),
           Effect.catch((error) =>
             Effect.logWarning("left-out markets are not in the ledger yet", { reason: error.message })
           )
@@ -247,6 +260,7 @@ export const LiveCapture = Layer.effectDiscard(
       })
 
       yield* alignAndAnnounce(true)
+      yield* Effect.forEach(onNext.splice(0), ({ done }) => Deferred.succeed(done, undefined), { discard: true })
       yield* Effect.logInfo("recording the live feed", {
         slots: link.slots.length,
         markets: channels[0]?.subscribed.size ?? 0
@@ -257,10 +271,20 @@ export const LiveCapture = Layer.effectDiscard(
         share.changed.pipe(Effect.as("changed" as const)),
         Queue.take(proven).pipe(Effect.as("changed" as const)),
         Effect.as(Effect.sleep(`${config.refreshSeconds} seconds`), "refresh" as const),
-        Queue.take(missing)
+        Queue.take(missing),
+        Queue.take(asked)
       ])
       while (true) {
         const why = yield* wake
+        if (typeof why === "object") {
+          if (why.reconnect) {
+            onNext.push(why)
+            return yield* new KalshiSocketError({ reason: { _tag: "Asked" } })
+          }
+          yield* alignAndAnnounce(true)
+          yield* Deferred.succeed(why.done, undefined)
+          continue
+        }
         if (books !== undefined && why === books.sid()) {
           yield* Effect.logWarning("frames of order books are missing, asking for the books anew")
           yield* books.refreshBooks
@@ -302,6 +326,7 @@ export const LiveCapture = Layer.effectDiscard(
       const live = yield* socket.connect
       link.connectedBefore = true
       link.open = true
+      link.sessions += 1
       yield* Metric.update(sessions, 1)
       link.connection = Math.max(link.connection + 1, yield* Clock.currentTimeMillis)
       yield* mark("opened", { connection: link.connection })
@@ -329,6 +354,7 @@ export const LiveCapture = Layer.effectDiscard(
             }
           })
         )
+      link.channels = channels
       return yield* Effect.raceAllFirst([
         record(live, awaited, missing),
         follow(live, channels, missing),
@@ -341,6 +367,7 @@ export const LiveCapture = Layer.effectDiscard(
       Effect.ensuring(
         Effect.sync(() => {
           link.open = false
+          link.channels = []
         })
       ),
       Effect.tapError((error) =>
@@ -403,6 +430,26 @@ export const LiveCapture = Layer.effectDiscard(
     yield* mark("started", { detail: "the process was not running" })
     yield* loops.run("live-capture", recording)
     yield* loops.run("shard-release", giveBack)
+
+    return FeedControl.of({
+      view: Effect.sync(() => ({
+        connected: link.open,
+        sessions: link.sessions,
+        lastFrameMillis: link.lastFrameAt,
+        slots: link.slots,
+        channels: link.channels.map(({ channel, sid, subscribed }) => ({
+          channel,
+          sid: sid(),
+          markets: [...subscribed],
+          leftOut: link.leftOut.get(channel) ?? []
+        }))
+      })),
+      align: Effect.fnUntraced(function* (reconnect) {
+        const done = yield* Deferred.make<void>()
+        yield* Queue.offer(asked, { reconnect, done })
+        yield* Deferred.await(done)
+      })
+    })
   })
 )
 

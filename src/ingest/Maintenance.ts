@@ -2,7 +2,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import * as Ref from "effect/Ref"
-import * as Schedule from "effect/Schedule"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import { Health } from "../runtime/Health.ts"
 import { Loops } from "../runtime/Loops.ts"
@@ -38,6 +37,6 @@ export const Maintenance = Layer.effectDiscard(
       "partitions",
       Effect.map(Ref.get(stray), (total) => ({ ok: total === 0, detail: `${total} rows in default partitions` }))
     )
-    yield* loops.run("maintenance", untilDatabaseAnswers(pass).pipe(Effect.repeat(Schedule.spaced("1 minute"))))
+    yield* loops.cycle("maintenance", { pass: untilDatabaseAnswers(pass), every: "1 minute" })
   })
 )

@@ -47,6 +47,8 @@ export class MarketCatchUp extends Context.Service<
     pages(query: CatchUpQuery): Stream.Stream<ReadonlyArray<IncompleteMarket>, SqlError>
     /** The candles of their whole lives. */
     requestsOf(markets: ReadonlyArray<IncompleteMarket>): ReadonlyArray<CandleRequest>
+    /** How many ranges of these markets have settled and are not checked. */
+    settledMissing(markets: ReadonlyArray<IncompleteMarket>): Effect.Effect<number, SqlError>
     /** Pulls what a page lacks, and lets go of those that are complete; one page at a time in this process. */
     catchUp(markets: ReadonlyArray<IncompleteMarket>): Effect.Effect<CatchUp, NotOurs | SqlError>
   }
@@ -87,14 +89,26 @@ export class MarketCatchUp extends Context.Service<
           return [{ ticker, seriesTicker, periodMinutes, ...lifeOf(periodMinutes, openMillis, closeMillis) }]
         })
 
+      const settledOf = (holes: ReadonlyArray<CandleRequest>, nowMillis: number) =>
+        holes.filter(
+          ({ fromMillis, periodMinutes }) =>
+            fromMillis < endAtOrBefore(periodMinutes, nowMillis - config.candleSettleSeconds * 1000)
+        ).length
+
+      const settledMissing = Effect.fn("MarketCatchUp.settledMissing")(function* (
+        markets: ReadonlyArray<IncompleteMarket>
+      ) {
+        return settledOf(yield* history.missing(requestsOf(markets)), yield* time.now)
+      })
+
       const catchUp = Effect.fn("MarketCatchUp.catchUp")(function* (markets: ReadonlyArray<IncompleteMarket>) {
         const requests = requestsOf(markets)
-        const settledMillis = (yield* time.now) - config.candleSettleSeconds * 1000
+        const began = yield* time.now
         const pulled = yield* history.pull(requests, "backfill")
         const now = yield* time.now
         const holes = yield* untilDatabaseAnswers(history.missing(requests))
-        const settled = new Set(markets.flatMap(({ stage, ticker }) => (stage === "settled" ? [ticker] : [])))
-        const unknown = pulled.unknown.filter((ticker) => settled.has(ticker))
+        const settledMarkets = new Set(markets.flatMap(({ stage, ticker }) => (stage === "settled" ? [ticker] : [])))
+        const unknown = pulled.unknown.filter((ticker) => settledMarkets.has(ticker))
         const without = yield* untilDatabaseAnswers(completion.missing(unknown, "without_candles", now))
         const incomplete = new Set([
           ...holes.map(({ ticker }) => ticker),
@@ -109,13 +123,11 @@ export class MarketCatchUp extends Context.Service<
         )
         for (const [kind, count] of Object.entries({ ...done, without_candles: without }))
           if (count > 0) yield* Metric.update(Metric.withAttributes(completed, { kind }), count)
-        const stillMissing = holes.filter(
-          ({ fromMillis, periodMinutes }) => fromMillis < endAtOrBefore(periodMinutes, settledMillis)
-        ).length
+        const stillMissing = settledOf(holes, began)
         return { pulled, stillMissing, completed: done.settled + done.void + without }
       }, turn.withPermit)
 
-      return MarketCatchUp.of({ pages, requestsOf, catchUp })
+      return MarketCatchUp.of({ pages, requestsOf, settledMissing, catchUp })
     })
   )
 }

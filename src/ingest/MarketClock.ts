@@ -1,3 +1,4 @@
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
@@ -39,6 +40,6 @@ export const MarketClock = Layer.effectDiscard(
       const next = yield* active.nextTransition(now)
       return next === undefined ? napMillis : Math.min(napMillis, Math.max(1, time.toWallSpan(next - now)))
     })
-    yield* loops.run("market-clock", untilDatabaseAnswers(pass).pipe(Effect.flatMap(Effect.sleep), Effect.forever))
+    yield* loops.cycle("market-clock", { pass: untilDatabaseAnswers(pass), every: Duration.millis })
   })
 )

@@ -5,7 +5,6 @@ import * as Metric from "effect/Metric"
 import * as Stream from "effect/Stream"
 import type { SqlError } from "effect/sql/SqlError"
 import { KalshiRest } from "../kalshi/KalshiRest.ts"
-import type { KalshiRestError } from "../kalshi/KalshiRestError.ts"
 import { finalStatuses, type Market } from "../market/Market.ts"
 import { fromMillis } from "../market/Timestamp.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
@@ -22,20 +21,26 @@ const read = Metric.counter("market_outcomes_read", {
 /** Markets that one call may name. */
 export const tickersPerCall = 100
 
+export interface OutcomesRead {
+  /** How many left the worklist because the exchange does not know them. */
+  readonly ended: number
+  /** Those that will not change any more. */
+  readonly final: ReadonlyArray<string>
+  /** Why the first call that failed did, for people. */
+  readonly problem: string | undefined
+}
+
+export const nothingRead: OutcomesRead = { ended: 0, final: [], problem: undefined }
+
 /** What became of markets, read by name. */
 export class MarketOutcomes extends Context.Service<
   MarketOutcomes,
   {
     /**
-     * Asks for at most `tickersPerCall` markets in the live tier and then in the other one, and stores what it is told. `final`: those
-     * that will not change any more. `ended`: how many left the worklist because the exchange does not know them.
+     * Asks for markets in the live tier and then in the other one, `tickersPerCall` at a time, and stores what it is told. A call that
+     * fails leaves the others alone.
      */
-    read(
-      tickers: ReadonlyArray<string>
-    ): Effect.Effect<
-      { readonly ended: number; readonly final: ReadonlyArray<string> },
-      KalshiRestError | NotOurs | SqlError
-    >
+    read(tickers: ReadonlyArray<string>): Effect.Effect<OutcomesRead, NotOurs | SqlError>
   }
 >()("kalshi-ingestor/ingest/MarketOutcomes") {
   static readonly layer = Layer.effect(
@@ -54,8 +59,8 @@ export class MarketOutcomes extends Context.Service<
           )
         )
 
-      return MarketOutcomes.of({
-        read: Effect.fn("MarketOutcomes.read")(function* (tickers) {
+      const readSome = Effect.fnUntraced(
+        function* (tickers: ReadonlyArray<string>) {
           const readAt = yield* time.now
           const live = (yield* Stream.runCollect(rest.marketPages({ tickers, multivariate: "include" }))).flat()
           yield* save(live, readAt)
@@ -79,7 +84,22 @@ export class MarketOutcomes extends Context.Service<
             ended,
             final: [...live, ...archived].flatMap(({ status, ticker }) =>
               status !== undefined && finalStatuses.has(status) ? [ticker] : []
-            )
+            ),
+            problem: undefined
+          }
+        },
+        Effect.catchTag("KalshiRestError", ({ message }) => Effect.succeed({ ...nothingRead, problem: message }))
+      )
+
+      return MarketOutcomes.of({
+        read: Effect.fn("MarketOutcomes.read")(function* (tickers) {
+          const all: Array<OutcomesRead> = []
+          for (let at = 0; at < tickers.length; at += tickersPerCall)
+            all.push(yield* readSome(tickers.slice(at, at + tickersPerCall)))
+          return {
+            ended: all.reduce((sum, { ended }) => sum + ended, 0),
+            final: all.flatMap(({ final }) => final),
+            problem: all.find(({ problem }) => problem !== undefined)?.problem
           }
         })
       })

@@ -4,7 +4,6 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Schedule from "effect/Schedule"
 import { Health } from "../runtime/Health.ts"
 import { Loops } from "../runtime/Loops.ts"
 import * as Setting from "../runtime/Setting.ts"
@@ -79,6 +78,6 @@ export const OrphanJournals = Layer.effectDiscard(
         { discard: true }
       )
     })
-    yield* loops.run("orphan-journals", pass.pipe(Effect.repeat(Schedule.spaced("1 minute"))))
+    yield* loops.cycle("orphan-journals", { pass, every: "1 minute" })
   })
 )

@@ -2,7 +2,6 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Schedule from "effect/Schedule"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import { Health } from "../runtime/Health.ts"
 import { Loops } from "../runtime/Loops.ts"
@@ -83,18 +82,15 @@ export const TradeReconcile = Layer.effectDiscard(
         return { ok: ageSeconds < Math.max(2 * everySeconds, 600), detail: progress.detail, ageSeconds }
       })
     )
-    yield* loops.run(
-      "trade-reconcile",
-      Effect.andThen(
-        account.passed,
-        pass.pipe(
-          Effect.catchTag("KalshiRestError", (error) => {
-            progress.detail = error.message
-            return Effect.logError("comparison of trades failed, its window stays open", { reason: error.message })
-          }),
-          Effect.repeat(Schedule.spaced(`${everySeconds} seconds`))
-        )
-      )
-    )
+    yield* loops.cycle("trade-reconcile", {
+      after: account.passed,
+      pass: pass.pipe(
+        Effect.catchTag("KalshiRestError", (error) => {
+          progress.detail = error.message
+          return Effect.logError("comparison of trades failed, its window stays open", { reason: error.message })
+        })
+      ),
+      every: `${everySeconds} seconds`
+    })
   })
 )

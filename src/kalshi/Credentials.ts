@@ -16,20 +16,39 @@ export interface Credential {
 }
 
 /** The API key, when one is configured. */
-export class Credentials extends Context.Service<Credentials, { readonly credential: Option.Option<Credential> }>()(
-  "kalshi-ingestor/kalshi/Credentials"
-) {
-  static readonly layerNone = Layer.succeed(Credentials, { credential: Option.none() })
+export class Credentials extends Context.Service<
+  Credentials,
+  {
+    /** Whether a key is configured; that does not change while the process runs. */
+    readonly isConfigured: boolean
+    readonly current: Effect.Effect<Option.Option<Credential>>
+    /** What is signed from now on is signed with this key. */
+    replace(credential: Credential): Effect.Effect<void>
+  }
+>()("kalshi-ingestor/kalshi/Credentials") {
+  static readonly holding = (credential: Option.Option<Credential>): Credentials["Service"] => {
+    let current = credential
+    return {
+      isConfigured: Option.isSome(credential),
+      current: Effect.sync(() => current),
+      replace: (next) =>
+        Effect.sync(() => {
+          current = Option.some(next)
+        })
+    }
+  }
+
+  static readonly layerNone = Layer.sync(Credentials, () => Credentials.holding(Option.none()))
 
   /** None when neither setting is there; half a pair or a bad key file is an error. */
   static readonly layer = Layer.effect(
     Credentials,
     Effect.gen(function* () {
       const { apiKeyId, privateKeyPath } = yield* KalshiConfig
-      if (apiKeyId === undefined && privateKeyPath === undefined) return { credential: Option.none() }
+      if (apiKeyId === undefined && privateKeyPath === undefined) return Credentials.holding(Option.none())
       if (apiKeyId === undefined) return yield* missing("KALSHI_API_KEY_ID")
       if (privateKeyPath === undefined) return yield* missing("KALSHI_PRIVATE_KEY_PEM_PATH")
-      return { credential: Option.some(yield* load(apiKeyId, privateKeyPath)) }
+      return Credentials.holding(Option.some(yield* load(apiKeyId, privateKeyPath)))
     })
   )
 
@@ -39,7 +58,7 @@ export class Credentials extends Context.Service<Credentials, { readonly credent
       const { apiKeyId, privateKeyPath } = yield* KalshiConfig
       if (apiKeyId === undefined) return yield* missing("KALSHI_API_KEY_ID")
       if (privateKeyPath === undefined) return yield* missing("KALSHI_PRIVATE_KEY_PEM_PATH")
-      return { credential: Option.some(yield* load(apiKeyId, privateKeyPath)) }
+      return Credentials.holding(Option.some(yield* load(apiKeyId, privateKeyPath)))
     })
   )
 }

@@ -8,6 +8,7 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as HttpClientResponse from "effect/http/HttpClientResponse"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { version } from "../runtime/Version.ts"
 import { KalshiConfig } from "./KalshiConfig.ts"
 import { KalshiRestError, type KalshiRestReason } from "./KalshiRestError.ts"
 import { Signer } from "./Signer.ts"
@@ -24,7 +25,7 @@ export type Query = {
   readonly [name: string]: string | number | boolean | ReadonlyArray<string> | undefined
 }
 
-export const userAgent = "kalshi-ingestor/0.1.0"
+export const userAgent = `kalshi-ingestor/${version}`
 
 /** One signed GET, tried once: no budget, no retry. Gives the parsed JSON body. */
 export class KalshiHttp extends Context.Service<

@@ -12,6 +12,7 @@ const Broken = Schema.TaggedStruct("Broken", { problem: Schema.String })
 const CommandTimeout = Schema.TaggedStruct("CommandTimeout", { command: Schema.String })
 const CommandRejected = Schema.TaggedStruct("CommandRejected", { command: Schema.String, code: Schema.Int })
 const SubscriptionEnded = Schema.TaggedStruct("SubscriptionEnded", { code: Schema.Int })
+const Asked = Schema.TaggedStruct("Asked", {})
 const NoData = Schema.TaggedStruct("NoData", { seconds: Schema.Finite })
 
 export const KalshiSocketReason = Schema.Union([
@@ -26,7 +27,8 @@ export const KalshiSocketReason = Schema.Union([
   CommandTimeout,
   CommandRejected,
   SubscriptionEnded,
-  NoData
+  NoData,
+  Asked
 ])
 export type KalshiSocketReason = typeof KalshiSocketReason.Type
 
@@ -61,6 +63,8 @@ const explain = (reason: KalshiSocketReason): string => {
       return `${reason.command}: no acknowledgement within 10 s`
     case "CommandRejected":
       return `${reason.command}: refused with code ${reason.code}, ${socketErrorCode(reason.code).meaning}`
+    case "Asked":
+      return "a new connection was asked for"
     case "NoData":
       return `the feed lives and sends nothing: no data for ${reason.seconds} s, and none when asked`
     case "SubscriptionEnded":

@@ -8,7 +8,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import { Credentials } from "./Credentials.ts"
+import { type Credential, Credentials } from "./Credentials.ts"
 import { KalshiConfig } from "./KalshiConfig.ts"
 import { KalshiHttp } from "./KalshiHttp.ts"
 
@@ -105,9 +105,10 @@ const memoryBucket = Effect.gen(function* () {
 
 const postgresBucket = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
-  const key = yield* bucketKey
-  return (wanted: number, { capacity, refillRate }: Limits) =>
-    sql<{ readonly wait: number }>`
+  const { current } = yield* Credentials
+  return Effect.fnUntraced(function* (wanted: number, { capacity, refillRate }: Limits) {
+    const key = bucketKey(yield* current)
+    const rows = yield* sql<{ readonly wait: number }>`
       insert into rate_limit_buckets as bucket (key, tokens, refilled_at, capacity, refill_rate)
       values (${key}, ${capacity}::float8 - ${wanted}::float8, clock_timestamp(), ${capacity}, ${refillRate})
       on conflict (key) do update set
@@ -119,17 +120,16 @@ const postgresBucket = Effect.gen(function* () {
         refilled_at = greatest(bucket.refilled_at, clock_timestamp()),
         capacity = excluded.capacity,
         refill_rate = excluded.refill_rate
-      returning greatest(0, -tokens) / refill_rate as wait
-    `.pipe(Effect.map((rows) => rows[0]?.wait ?? 0))
+      returning greatest(0, -tokens) / refill_rate as wait`
+    return rows[0]?.wait ?? 0
+  })
 })
 
 /** Names the account without telling its key id. */
-const bucketKey = Effect.map(Credentials, ({ credential }) =>
-  Option.match(credential, {
-    onNone: () => "read:anonymous",
-    onSome: ({ keyId }) => `read:${Crypto.createHash("sha256").update(keyId).digest("hex").slice(0, 16)}`
-  })
-)
+const bucketKey = Option.match({
+  onNone: () => "read:anonymous",
+  onSome: ({ keyId }: Credential) => `read:${Crypto.createHash("sha256").update(keyId).digest("hex").slice(0, 16)}`
+})
 
 const LimitsBody = Schema.Struct({
   read: Schema.Struct({
@@ -144,7 +144,7 @@ const margin = 0.95
 
 const accountLimits = Effect.gen(function* () {
   const config = yield* KalshiConfig
-  const { credential } = yield* Credentials
+  const { isConfigured } = yield* Credentials
   const http = yield* KalshiHttp
   const withSettings = (limits: Limits): Limits => {
     const refillRate = config.ratePerSecond > 0 ? config.ratePerSecond * callTokens : limits.refillRate * margin
@@ -152,7 +152,7 @@ const accountLimits = Effect.gen(function* () {
       config.burst > 0 ? config.burst * callTokens : config.ratePerSecond > 0 ? refillRate : limits.capacity * margin
     return { refillRate, capacity: Math.max(capacity, callTokens) }
   }
-  if (Option.isNone(credential) || config.ratePerSecond > 0) return { current: Effect.succeed(withSettings(fallback)) }
+  if (!isConfigured || config.ratePerSecond > 0) return { current: Effect.succeed(withSettings(fallback)) }
   const read = http.get({ template: "GET /account/limits", path: "/account/limits" }).pipe(
     Effect.flatMap(decodeLimits),
     Effect.map(({ read }) => withSettings({ refillRate: read.refill_rate, capacity: read.bucket_capacity }))

@@ -34,13 +34,10 @@ export class Signer extends Context.Service<
   static readonly layer = Layer.effect(
     Signer,
     Effect.gen(function* () {
-      const credential = Option.getOrUndefined((yield* Credentials).credential)
-      if (credential === undefined)
-        return Signer.of({
-          available: false,
-          headers: () => Effect.fail(new SigningError({ reason: "NoCredentials" }))
-        })
+      const { current, isConfigured } = yield* Credentials
       const headers = Effect.fn("Signer.headers")(function* (method: string, path: string) {
+        const credential = Option.getOrUndefined(yield* current)
+        if (credential === undefined) return yield* new SigningError({ reason: "NoCredentials" })
         const timestamp = String(yield* Clock.currentTimeMillis)
         const signature = yield* sign(credential, `${timestamp}${method.toUpperCase()}${path.split("?", 1)[0]}`)
         return {
@@ -49,7 +46,7 @@ export class Signer extends Context.Service<
           "KALSHI-ACCESS-SIGNATURE": signature
         }
       })
-      return Signer.of({ available: true, headers })
+      return Signer.of({ available: isConfigured, headers })
     })
   )
 }

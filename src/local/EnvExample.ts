@@ -1,3 +1,4 @@
+import { settings as admin } from "../admin/AdminConfig.ts"
 import * as IngestConfig from "../ingest/IngestConfig.ts"
 import { settings as kalshi } from "../kalshi/KalshiConfig.ts"
 import { settings as portal } from "../portal/PortalConfig.ts"
@@ -51,7 +52,8 @@ const sections: ReadonlyArray<readonly [title: string, settings: Group]> = [
   ["The language model of forecasts (predictor)", PredictionConfig.model],
   ["Documents of forecasts (predictor)", PredictionConfig.embedding],
   ["Import of the Python original's database (migrator)", IngestConfig.importer],
-  ["Every program", { ...Logging.settings, ...Health.settings, ...ExchangeTime.settings }]
+  ["Every program", { ...Logging.settings, ...Health.settings, ...ExchangeTime.settings }],
+  ["Admin calls (every program)", admin]
 ]
 
 const readers = (setting: Setting<unknown>): ReadonlyArray<EnvRole> =>

@@ -15,6 +15,7 @@ import * as IngestConfig from "../ingest/IngestConfig.ts"
 import * as CommandLine from "../runtime/CommandLine.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { SettingError } from "../runtime/SettingError.ts"
+import { version } from "../runtime/Version.ts"
 import { Database, databaseSettings } from "../store/Database.ts"
 import { DatabaseRoles } from "../store/DatabaseRoles.ts"
 import { ImportedCatalog } from "../store/ImportedCatalog.ts"
@@ -173,6 +174,6 @@ const command = Command.make("migrator", {}, () => migrate.pipe(Effect.provide(t
 )
 
 /** `node dist/migrator.js`: applies what is pending in `sql/`; `roles`: grants and users; `import`: brings a database of the Python original over. */
-export const migratorCommand = Command.run(command, { version: "0.1.0" }).pipe(
+export const migratorCommand = Command.run(command, { version }).pipe(
   Effect.provide(Layer.merge(NodeServices.layer, CommandLine.presenter("migrator")))
 )

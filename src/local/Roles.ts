@@ -1,3 +1,4 @@
+import { settings as adminCalls } from "../admin/AdminConfig.ts"
 import * as IngestConfig from "../ingest/IngestConfig.ts"
 import { settings as kalshi } from "../kalshi/KalshiConfig.ts"
 import { settings as portalSettings } from "../portal/PortalConfig.ts"
@@ -24,6 +25,10 @@ export const common: Group = {
   healthPort: Health.settings.port,
   healthHost: Health.settings.host,
   clock: ExchangeTime.settings.clock,
+  adminSocket: adminCalls.socket,
+  adminPort: adminCalls.port,
+  adminHost: adminCalls.host,
+  adminToken: adminCalls.token,
   ...SchemaSettings.check,
   ...SchemaSettings.locking,
   ...Guardrails.settings
@@ -40,8 +45,7 @@ export const rest: Group = {
   ...IngestConfig.completeness,
   ...QueueConfig.delegation,
   ...QueueConfig.enqueueing,
-  ...QueueConfig.signals,
-  prefetch: QueueConfig.working.prefetch
+  ...QueueConfig.signals
 }
 export const worker: Group = {
   ...common,
@@ -75,5 +79,11 @@ export const admin: Group = {
 
 const { apiKeyId: _, privateKeyPath: __, socketUrl: ___, ...publicRoutes } = kalshi
 /** The portal has no key: it reads what the exchange shows everybody. */
-export const portal: Group = { ...common, ...publicRoutes, ...portalSettings }
+export const portal: Group = {
+  ...common,
+  ...publicRoutes,
+  ...portalSettings,
+  ...QueueConfig.enqueueing,
+  ...QueueConfig.signals
+}
 export const predictor: Group = { ...common, ...PredictionConfig.all }

@@ -10,6 +10,25 @@ export const Money = Schema.NullOr(Decimal)
 export const Time = Schema.NullOr(Timestamp)
 export const Text = Schema.NullOr(Schema.String)
 
+/** A market's quote, dollars of one yes contract. A null number is not known; zero is zero. */
+export const quoteFields = {
+  yesBid: Money.annotate(described("best bid for yes, dollars")),
+  yesAsk: Money.annotate(described("best ask for yes, dollars")),
+  lastPrice: Money.annotate(described("last traded price of yes, dollars")),
+  volume: Money.annotate(described("contracts traded so far")),
+  openInterest: Money.annotate(described("contracts held"))
+}
+export const quoteSizes = {
+  yesBidSize: Money.annotate(described("contracts bid for at the best price")),
+  yesAskSize: Money.annotate(described("contracts offered at the best price"))
+}
+export const impliedMid = Money.annotate(described("midpoint of a two-sided quote, else null"))
+export const quoteSource = Text.annotate(described("live: a tick; snapshot: read over REST; null without a quote"))
+export const exchangeUrl = Text.annotate(described("its page at the exchange; null for a simulated one"))
+
+/** What an action answers: whether it was done, in a sentence. */
+export const Asked = Schema.Struct({ done: Schema.Boolean, said: Schema.String })
+
 export const Ticker = Schema.String.check(Schema.isMinLength(1), Schema.isMaxLength(200)).annotate(
   described("as the exchange writes it, e.g. KXBTCD-26AUG2417-T80749.99")
 )

@@ -1,7 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Schedule from "effect/Schedule"
+import { Health } from "../runtime/Health.ts"
 import { Loops } from "../runtime/Loops.ts"
 import { EventCards } from "../store/EventCards.ts"
 import { PortalAccess } from "../store/PortalAccess.ts"
@@ -16,28 +16,42 @@ export const CardUpkeep = Layer.effectDiscard(
     const cards = yield* EventCards
     const access = yield* PortalAccess
     const loops = yield* Loops
+    const health = yield* Health
+    let refreshed = { ok: true, atMillis: yield* Clock.currentTimeMillis }
+    const note = (ok: boolean) =>
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        refreshed = { ok, atMillis: ok ? now : refreshed.atMillis }
+      })
+    yield* health.register(
+      "lists",
+      Effect.map(Clock.currentTimeMillis, (now) => ({
+        ok: refreshed.ok,
+        detail: refreshed.ok ? "up to date" : "cannot be brought up to date",
+        ageSeconds: (now - refreshed.atMillis) / 1000
+      }))
+    )
     const tolerant = <A, E>(effect: Effect.Effect<A, E>) =>
       effect.pipe(
         Effect.tapError((error) => Effect.logWarning("upkeep of the lists failed", error)),
         Effect.ignore
       )
-    const changed = cards.refresh(notesAtOnce).pipe(Effect.repeat({ while: (notes) => notes >= notesAtOnce }))
-    yield* loops.run("event-cards", tolerant(changed).pipe(Effect.repeat(Schedule.spaced("1 second"))))
-    yield* loops.run(
-      "event-quotes",
-      tolerant(cards.refreshQuotes(quotesEveryMillis)).pipe(Effect.repeat(Schedule.spaced("3 seconds")))
+    const changed = cards.refresh(notesAtOnce).pipe(
+      Effect.repeat({ while: (notes) => notes >= notesAtOnce }),
+      Effect.tap(() => note(true)),
+      Effect.tapError(() => note(false))
     )
-    yield* loops.run(
-      "coverage-days",
-      tolerant(cards.refreshCoverageDay.pipe(Effect.repeat({ while: (done) => done }))).pipe(
-        Effect.repeat(Schedule.spaced("10 seconds"))
-      )
-    )
-    yield* loops.run(
-      "portal-tidy",
-      tolerant(Effect.flatMap(Clock.currentTimeMillis, (now) => access.tidy(now, forgetAfterMillis))).pipe(
-        Effect.repeat(Schedule.spaced("10 minutes"))
-      )
-    )
+    yield* loops.cycle("event-cards", { pass: tolerant(changed), every: "1 second" })
+    yield* loops.cycle("event-quotes", {
+      pass: tolerant(cards.refreshQuotes(quotesEveryMillis)),
+      every: "3 seconds"
+    })
+    yield* loops.cycle("coverage-days", {
+      pass: tolerant(cards.refreshCoverageDay.pipe(Effect.repeat({ while: (done) => done }))),
+      every: "10 seconds"
+    })
+    yield* loops.cycle("portal-tidy", {
+      pass: tolerant(Effect.flatMap(Clock.currentTimeMillis, (now) => access.tidy(now, forgetAfterMillis))),
+      every: "10 minutes"
+    })
   })
 )

@@ -2,8 +2,24 @@ import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
 import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
 import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
-import { BadCursor, BadRange, NotKnown, SignedIn, Unavailable } from "./ApiErrors.ts"
-import { described, Instant, limit, Money, maxPageSize, span, Text, Ticker, Time } from "./ApiFields.ts"
+import { BadCursor, BadRange, NotKnown, PersonOnly, Refused, SignedIn, Unavailable } from "./ApiErrors.ts"
+import {
+  Asked,
+  described,
+  exchangeUrl,
+  Instant,
+  impliedMid,
+  limit,
+  Money,
+  maxPageSize,
+  quoteFields,
+  quoteSizes,
+  quoteSource,
+  span,
+  Text,
+  Ticker,
+  Time
+} from "./ApiFields.ts"
 
 export const EventCard = Schema.Struct({
   eventTicker: Schema.String,
@@ -78,19 +94,14 @@ export const Outcome = Schema.Struct({
   status: Text,
   result: Text,
   settlementValue: Money,
-  yesBid: Money,
-  yesAsk: Money,
-  yesBidSize: Money,
-  yesAskSize: Money,
-  lastPrice: Money,
-  volume: Money,
-  openInterest: Money,
+  ...quoteFields,
+  ...quoteSizes,
   quotedAt: Time,
-  source: Text.annotate(described("live: a tick; snapshot: read over REST")),
+  source: quoteSource,
   forecast: Money.annotate(described("newest probability of a model")),
   confidence: Money,
   forecastAt: Time,
-  impliedMid: Money.annotate(described("midpoint of a two-sided quote, else null"))
+  impliedMid
 })
 export type Outcome = typeof Outcome.Type
 
@@ -112,7 +123,13 @@ export const EventDetail = Schema.Struct({
   openTime: Time,
   closeTime: Time,
   complete: Schema.NullOr(Schema.Boolean),
-  exchangeUrl: Text.annotate(described("the event's page at the exchange; null for a simulated one")),
+  exchangeUrl,
+  canSnapshot: Schema.Boolean.annotate(
+    described("whether this portal would read the quotes of the event from the exchange now")
+  ),
+  autoSnapshotSeconds: Schema.Int.annotate(
+    described("how often pages that were told to may ask for a snapshot; 0: they do not offer it")
+  ),
   outcomes: Schema.Array(Outcome)
 })
 export type EventDetail = typeof EventDetail.Type
@@ -155,3 +172,17 @@ export class Events extends HttpApiGroup.make("events")
   )
   .prefix("/api/events")
   .middleware(SignedIn) {}
+
+export class EventActions extends HttpApiGroup.make("eventActions")
+  .add(
+    HttpApiEndpoint.post("snapshot", "/:eventTicker/snapshot", {
+      ...event,
+      success: Asked,
+      error: [NotKnown, Refused, Unavailable]
+    }).annotate(
+      OpenApi.Summary,
+      "Reads the quotes of the event's outcomes from the exchange in one call, within the shared budget of calls"
+    )
+  )
+  .prefix("/api/events")
+  .middleware(PersonOnly) {}

@@ -1,17 +1,18 @@
 import * as Cache from "effect/Cache"
 import * as Effect from "effect/Effect"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
-import * as Option from "effect/Option"
-import * as Tick from "../market/Tick.ts"
 import { fromMillis, toMillis } from "../market/Timestamp.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import { type CardQuery, EventCards } from "../store/EventCards.ts"
-import { type EventFacts, EventReads, type ForecastPoint } from "../store/EventReads.ts"
-import { BadCursor, BadRange, NotKnown } from "./ApiErrors.ts"
+import { EventReads, type ForecastPoint } from "../store/EventReads.ts"
+import { BadCursor, BadRange } from "./ApiErrors.ts"
 import type { closeWindows, ForecastLine } from "./EventsApi.ts"
-import { orUnavailable } from "./Guarded.ts"
+import { exchangeUrl } from "./ExchangeUrl.ts"
+import { orNotKnown, orUnavailable } from "./Guarded.ts"
 import { PortalApi } from "./PortalApi.ts"
 import { PortalConfig } from "./PortalConfig.ts"
+import { Snapshots } from "./Snapshots.ts"
+import { withMid } from "./WithMid.ts"
 
 const windowMillis: Readonly<Record<(typeof closeWindows)[number], number>> = {
   "15m": 15 * 60_000,
@@ -31,11 +32,6 @@ const linesOf = (points: ReadonlyArray<ForecastPoint>): ReadonlyArray<ForecastLi
   return [...lines].map(([ticker, points]) => ({ ticker, points }))
 }
 
-const exchangeUrl = (template: string, facts: EventFacts) =>
-  template
-    .replaceAll("{series_ticker}", encodeURIComponent((facts.seriesTicker ?? facts.eventTicker).toLowerCase()))
-    .replaceAll("{event_ticker}", encodeURIComponent(facts.eventTicker.toLowerCase()))
-
 const longestForecastMillis = 31 * 86_400_000
 
 export const EventsHandlers = HttpApiBuilder.group(
@@ -45,6 +41,7 @@ export const EventsHandlers = HttpApiBuilder.group(
     const cards = yield* EventCards
     const reads = yield* EventReads
     const config = yield* PortalConfig
+    const snapshots = yield* Snapshots
     const time = yield* ExchangeTime
 
     // What everybody looks at is read once a second however many look.
@@ -65,10 +62,7 @@ export const EventsHandlers = HttpApiBuilder.group(
     })
     const counts = yield* Effect.cachedWithTTL(cards.counts, "1 second")
 
-    const factsOf = Effect.fnUntraced(function* (eventTicker: string) {
-      const facts = yield* orUnavailable(reads.facts(eventTicker))
-      return Option.isNone(facts) ? yield* new NotKnown() : facts.value
-    })
+    const factsOf = (eventTicker: string) => orNotKnown(reads.facts(eventTicker))
 
     return handlers.handleAll({
       list: Effect.fnUntraced(function* ({ query }) {
@@ -105,10 +99,9 @@ export const EventsHandlers = HttpApiBuilder.group(
         return {
           ...facts,
           exchangeUrl: time.simulated ? null : exchangeUrl(config.eventUrl, facts),
-          outcomes: outcomes.map((outcome) => ({
-            ...outcome,
-            impliedMid: Tick.impliedYesMid(outcome.yesBid ?? undefined, outcome.yesAsk ?? undefined) ?? null
-          }))
+          canSnapshot: (yield* snapshots.wanted(outcomes)).length > 0,
+          autoSnapshotSeconds: config.autoSnapshotSeconds,
+          outcomes: outcomes.map(withMid)
         }
       }),
       forecast: Effect.fnUntraced(function* ({ params, query }) {
@@ -141,6 +134,27 @@ export const EventsHandlers = HttpApiBuilder.group(
           )
         )
         return { from: fromMillis(from), to: fromMillis(toMillisAt), lines: linesOf(points) }
+      })
+    })
+  })
+)
+
+export const EventActionHandlers = HttpApiBuilder.group(
+  PortalApi,
+  "eventActions",
+  Effect.fnUntraced(function* (handlers) {
+    const reads = yield* EventReads
+    const snapshots = yield* Snapshots
+    return handlers.handleAll({
+      snapshot: Effect.fnUntraced(function* ({ params }) {
+        yield* orNotKnown(reads.facts(params.eventTicker))
+        const outcomes = yield* orUnavailable(reads.outcomes(params.eventTicker))
+        const { absent, read } = yield* orUnavailable(snapshots.takeEvent(params.eventTicker, outcomes))
+        const left = absent === 0 ? "" : `; the exchange gave none of ${absent}`
+        return {
+          done: true,
+          said: `${read === 1 ? "1 quote was" : `${read} quotes were`} read from the exchange${left}`
+        }
       })
     })
   })

@@ -4,7 +4,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type { SqlError } from "effect/sql/SqlError"
 import type { NotOurs } from "../runtime/Guardrails.ts"
-import { CurrentVisitor, PersonOnly, Refused, SignedIn, SignInRequired, Unavailable } from "./ApiErrors.ts"
+import { CurrentVisitor, NotKnown, PersonOnly, Refused, SignedIn, SignInRequired, Unavailable } from "./ApiErrors.ts"
 import type { ApiTokens } from "./ApiTokens.ts"
 import type { PortalConfig } from "./PortalConfig.ts"
 import { RequestRate } from "./RequestRate.ts"
@@ -19,6 +19,12 @@ const refuse = (error: SqlError) =>
 /** A database that cannot answer, as the portal says it: without detail, which goes to the log. */
 export const orUnavailable = <A, E, R>(effect: Effect.Effect<A, E | SqlError, R>) =>
   Effect.catchTag(effect as Effect.Effect<A, E | SqlError, R>, "SqlError", (error) => refuse(error as SqlError))
+
+/** What a database has of one thing, or that there is no such thing. */
+export const orNotKnown = <A, E, R>(effect: Effect.Effect<Option.Option<A>, E | SqlError, R>) =>
+  Effect.flatMap(orUnavailable(effect), (found) =>
+    Option.isNone(found) ? Effect.fail(new NotKnown()) : Effect.succeed(found.value)
+  )
 
 /** An operation that is not the portal's, in the words of the guardrail. */
 export const orRefused = <A, E, R>(effect: Effect.Effect<A, E | NotOurs, R>) =>
@@ -37,28 +43,14 @@ const identify = Effect.fnUntraced(function* (tokensAllowed: boolean) {
 
 type Needed = Sessions | ApiTokens | RequestRate | PortalConfig
 
-export const SignedInOnly = Layer.effect(
-  SignedIn,
-  Effect.gen(function* () {
-    const context = yield* Effect.context<Needed>()
-    return SignedIn.of(
-      Effect.fnUntraced(function* (handler) {
-        const visitor = yield* Effect.provideContext(identify(true), context)
-        return yield* Effect.provideService(handler, CurrentVisitor, visitor)
-      })
-    )
-  })
-)
+const guard = (tokensAllowed: boolean) =>
+  Effect.map(Effect.context<Needed>(), (context) =>
+    Effect.fnUntraced(function* <A, E, R>(handler: Effect.Effect<A, E, R>) {
+      const visitor = yield* Effect.provideContext(identify(tokensAllowed), context)
+      return yield* Effect.provideService(handler, CurrentVisitor, visitor)
+    })
+  )
 
-export const PeopleOnly = Layer.effect(
-  PersonOnly,
-  Effect.gen(function* () {
-    const context = yield* Effect.context<Needed>()
-    return PersonOnly.of(
-      Effect.fnUntraced(function* (handler) {
-        const visitor = yield* Effect.provideContext(identify(false), context)
-        return yield* Effect.provideService(handler, CurrentVisitor, visitor)
-      })
-    )
-  })
-)
+export const SignedInOnly = Layer.effect(SignedIn, guard(true))
+
+export const PeopleOnly = Layer.effect(PersonOnly, guard(false))

@@ -6,7 +6,22 @@ import * as Schema from "effect/Schema"
 import { Decimal } from "../market/Decimal.ts"
 import { Timestamp } from "../market/Timestamp.ts"
 import { BadRange, NotKnown, PersonOnly, Refused, SignedIn, TooManyRequests, Unavailable } from "./ApiErrors.ts"
-import { described, Instant, limit, Money, span, Text, Ticker, Time } from "./ApiFields.ts"
+import {
+  Asked,
+  described,
+  exchangeUrl,
+  Instant,
+  impliedMid,
+  limit,
+  Money,
+  quoteFields,
+  quoteSizes,
+  quoteSource,
+  span,
+  Text,
+  Ticker,
+  Time
+} from "./ApiFields.ts"
 
 export const MarketDetail = Schema.Struct({
   ticker: Schema.String,
@@ -33,17 +48,13 @@ export const MarketDetail = Schema.Struct({
   rulesSecondary: Text,
   feeType: Text,
   feeMultiplier: Money,
-  yesBid: Money,
-  yesAsk: Money,
-  yesBidSize: Money,
-  yesAskSize: Money,
-  lastPrice: Money,
-  volume: Money,
-  openInterest: Money,
+  ...quoteFields,
+  ...quoteSizes,
   quotedAt: Time,
-  source: Text,
+  source: quoteSource,
   firstSeenAt: Timestamp,
-  impliedMid: Money,
+  impliedMid,
+  exchangeUrl,
   canSnapshot: Schema.Boolean.annotate(described("whether this portal would read a quote from the exchange now")),
   canBackfill: Schema.Boolean.annotate(described("whether this portal may ask for a backfill"))
 })
@@ -68,13 +79,8 @@ export type ChartCandle = typeof ChartCandle.Type
 export const TickRow = Schema.Struct({
   at: Timestamp,
   receivedAt: Timestamp,
-  lastPrice: Money,
-  yesBid: Money,
-  yesAsk: Money,
-  yesBidSize: Money,
-  yesAskSize: Money,
-  volume: Money,
-  openInterest: Money,
+  ...quoteFields,
+  ...quoteSizes,
   provenance: Text
 })
 
@@ -197,8 +203,6 @@ export class MarketReadsGroup extends HttpApiGroup.make("market")
   )
   .prefix("/api/markets")
   .middleware(SignedIn) {}
-
-export const Asked = Schema.Struct({ done: Schema.Boolean, said: Schema.String })
 
 export class MarketActions extends HttpApiGroup.make("actions")
   .add(

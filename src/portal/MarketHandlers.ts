@@ -2,20 +2,20 @@ import * as Cache from "effect/Cache"
 import * as Effect from "effect/Effect"
 import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
-import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import * as Tick from "../market/Tick.ts"
 import { fromMillis, toMillis } from "../market/Timestamp.ts"
+import { WorkQueue } from "../queue/WorkQueue.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import { MarketDownloads } from "../store/MarketDownloads.ts"
 import { type MarketFacts, MarketReads } from "../store/MarketReads.ts"
-import { QueueReads } from "../store/QueueReads.ts"
-import { BadRange, NotKnown, Refused } from "./ApiErrors.ts"
+import { BadRange, Refused } from "./ApiErrors.ts"
 import { DownloadSlots } from "./DownloadSlots.ts"
-import { orRefused, orUnavailable } from "./Guarded.ts"
+import { exchangeUrl } from "./ExchangeUrl.ts"
+import { orNotKnown, orRefused, orUnavailable } from "./Guarded.ts"
 import { PortalApi } from "./PortalApi.ts"
 import { PortalConfig } from "./PortalConfig.ts"
 import { Snapshots } from "./Snapshots.ts"
+import { withMid } from "./WithMid.ts"
 
 interface Range {
   readonly from?: string | undefined
@@ -56,10 +56,7 @@ export const MarketHandlers = HttpApiBuilder.group(
       timeToLive: "1 second",
       lookup: (ticker: string) => reads.facts(ticker)
     })
-    const factsOf = Effect.fnUntraced(function* (ticker: string) {
-      const facts = yield* orUnavailable(Cache.get(known, ticker))
-      return Option.isNone(facts) ? yield* new NotKnown() : facts.value
-    })
+    const factsOf = (ticker: string) => orNotKnown(Cache.get(known, ticker))
     const spanAsked = Effect.fnUntraced(function* (ticker: string, range: Range, days = wholeLife) {
       return yield* spanOf(yield* factsOf(ticker), range, yield* time.now, days)
     })
@@ -70,8 +67,8 @@ export const MarketHandlers = HttpApiBuilder.group(
         Effect.fnUntraced(function* ({ params }) {
           const facts = yield* factsOf(params.ticker)
           return {
-            ...facts,
-            impliedMid: Tick.impliedYesMid(facts.yesBid ?? undefined, facts.yesAsk ?? undefined) ?? null,
+            ...withMid(facts),
+            exchangeUrl: time.simulated ? null : exchangeUrl(config.marketUrl, facts),
             canSnapshot: (yield* snapshots.refusal(facts)) === undefined,
             canBackfill: config.backfillMode === "queue"
           }
@@ -154,18 +151,18 @@ export const MarketHandlers = HttpApiBuilder.group(
   })
 )
 
+/** A person waits for it. */
+const urgency = 1
+
 export const ActionHandlers = HttpApiBuilder.group(
   PortalApi,
   "actions",
   Effect.fnUntraced(function* (handlers) {
     const reads = yield* MarketReads
-    const queue = yield* QueueReads
+    const queue = yield* WorkQueue
     const snapshots = yield* Snapshots
     const config = yield* PortalConfig
-    const factsOf = Effect.fnUntraced(function* (ticker: string) {
-      const facts = yield* orUnavailable(reads.facts(ticker))
-      return Option.isNone(facts) ? yield* new NotKnown() : facts.value
-    })
+    const factsOf = (ticker: string) => orNotKnown(reads.facts(ticker))
     return handlers.handleAll({
       snapshot: Effect.fnUntraced(function* ({ params }) {
         yield* orUnavailable(snapshots.take(yield* factsOf(params.ticker)))
@@ -175,14 +172,21 @@ export const ActionHandlers = HttpApiBuilder.group(
         if (config.backfillMode === "disabled")
           return yield* new Refused({ problem: "backfills are not offered here; WEB_PORTAL_BACKFILL_MODE=queue does" })
         const { ticker } = yield* factsOf(params.ticker)
-        switch (yield* orRefused(orUnavailable(queue.enqueueBackfill(ticker)))) {
-          case "no-queue":
-            return yield* new Refused({ problem: "this database has no work queue" })
-          case "waiting":
-            return { done: false, said: "a backfill of this market waits already" }
-          case "entered":
-            return { done: true, said: "a backfill of this market waits for a worker" }
-        }
+        const { entered } = yield* orRefused(
+          orUnavailable(
+            queue.enqueue([
+              {
+                type: "backfill_market",
+                payload: { tickers: [ticker], force_full: true },
+                key: `portal:${ticker}`,
+                priority: urgency
+              }
+            ])
+          )
+        )
+        return entered === 0
+          ? { done: false, said: "a backfill of this market waits already" }
+          : { done: true, said: "a backfill of this market waits for a worker" }
       })
     })
   })

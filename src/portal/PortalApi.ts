@@ -1,7 +1,7 @@
 import * as HttpApi from "effect/http-api/HttpApi"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { Access, Session } from "./AccessApi.ts"
-import { Events } from "./EventsApi.ts"
+import { EventActions, Events } from "./EventsApi.ts"
 import { Forecasts } from "./ForecastApi.ts"
 import { Live } from "./LiveApi.ts"
 import { MarketActions, MarketReadsGroup } from "./MarketApi.ts"
@@ -16,6 +16,7 @@ export class PortalApi extends HttpApi.make("portal")
   .add(System)
   .add(Forecasts)
   .add(Live)
+  .add(EventActions)
   .add(MarketActions)
   .add(QueueActions)
   .add(Session)

@@ -59,6 +59,12 @@ export const settings = {
     60,
     { min: 0, max: 86_400 }
   ),
+  autoSnapshotSeconds: Setting.int(
+    "WEB_PORTAL_EVENT_AUTO_SNAPSHOT_SEC",
+    "how often an event's page asks for a snapshot once a person has told it to; 0: that is not offered",
+    120,
+    { min: 0, max: 86_400 }
+  ),
   backfillMode: Setting.oneOf(
     "WEB_PORTAL_BACKFILL_MODE",
     "queue: people may enter a job that backfills a market; disabled: they may not",
@@ -68,6 +74,11 @@ export const settings = {
   eventUrl: Setting.textOr(
     "WEB_PORTAL_KALSHI_EVENT_URL_TEMPLATE",
     "address of an event at the exchange; {series_ticker} and {event_ticker} are put in, in lower case",
+    "https://kalshi.com/markets/{series_ticker}"
+  ),
+  marketUrl: Setting.textOr(
+    "WEB_PORTAL_KALSHI_MARKET_URL_TEMPLATE",
+    "address of a market at the exchange; {series_ticker}, {event_ticker} and {market_ticker} are put in, in lower case",
     "https://kalshi.com/markets/{series_ticker}"
   ),
   opportunityMinGap: Setting.number(
@@ -122,12 +133,12 @@ const read = Effect.gen(function* () {
     return yield* wrong("WEB_PORTAL_COOKIE_DOMAIN", "is no domain", "set it like WEB_PORTAL_COOKIE_DOMAIN=example.org")
   if (!cookiePath.test(values.cookiePath))
     return yield* wrong("WEB_PORTAL_COOKIE_PATH", "is no path", "set it like WEB_PORTAL_COOKIE_PATH=/")
-  if (!/^https?:\/\/[^\s"'<>]+$/.test(values.eventUrl))
-    return yield* wrong(
-      "WEB_PORTAL_KALSHI_EVENT_URL_TEMPLATE",
-      "is no http address",
-      "set it like https://example.org/{event_ticker}"
-    )
+  for (const [setting, template] of [
+    ["WEB_PORTAL_KALSHI_EVENT_URL_TEMPLATE", values.eventUrl],
+    ["WEB_PORTAL_KALSHI_MARKET_URL_TEMPLATE", values.marketUrl]
+  ] as const)
+    if (!/^https?:\/\/[^\s"'<>]+$/.test(template))
+      return yield* wrong(setting, "is no http address", "set it like https://example.org/{event_ticker}")
   if (values.cookieSameSite === "None" && !values.cookieSecure)
     return yield* wrong(
       "WEB_PORTAL_COOKIE_SAMESITE",

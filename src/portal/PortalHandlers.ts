@@ -3,7 +3,7 @@ import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Layer from "effect/Layer"
 import { AccessHandlers, SessionHandlers } from "./AccessHandlers.ts"
-import { EventsHandlers } from "./EventsHandlers.ts"
+import { EventActionHandlers, EventsHandlers } from "./EventsHandlers.ts"
 import { ForecastHandlers } from "./ForecastHandlers.ts"
 import { orUnavailable, PeopleOnly, SignedInOnly } from "./Guarded.ts"
 import { ActionHandlers, MarketHandlers } from "./MarketHandlers.ts"
@@ -53,6 +53,8 @@ export const PortalHandlers = Layer.mergeAll(
   Layer.mergeAll(Markets, Live, EventsHandlers, MarketHandlers, SystemHandlers, ForecastHandlers).pipe(
     Layer.provide(SignedInOnly)
   ),
-  Layer.mergeAll(ActionHandlers, QueueActionHandlers, AccessHandlers).pipe(Layer.provide(PeopleOnly)),
+  Layer.mergeAll(ActionHandlers, EventActionHandlers, QueueActionHandlers, AccessHandlers).pipe(
+    Layer.provide(PeopleOnly)
+  ),
   SessionHandlers
 )

@@ -11,8 +11,11 @@ import * as Stream from "effect/Stream"
 import type { SqlError } from "effect/sql/SqlError"
 import { fromMillis, toMillis } from "../market/Timestamp.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
+import { Health } from "../runtime/Health.ts"
 import { Loops } from "../runtime/Loops.ts"
 import { EventCards } from "../store/EventCards.ts"
+import { HealthReads } from "../store/HealthReads.ts"
+import { type QueueFacts, QueueReads } from "../store/QueueReads.ts"
 import { LiveEvent } from "./LiveApi.ts"
 import type { MarketQuote } from "./MarketListsApi.ts"
 import { PortalQueries } from "./PortalQueries.ts"
@@ -49,6 +52,17 @@ const grouped = <A>(items: ReadonlyArray<A>, keyOf: (item: A) => string) => {
   return groups
 }
 
+const jobsOf = ({ counts, workers }: QueueFacts): Overview["queue"] => {
+  const sum = (which: (count: QueueFacts["counts"][number]) => number) =>
+    counts.reduce((total, count) => total + which(count), 0)
+  return {
+    waiting: sum(({ delayed, ready }) => ready + delayed),
+    running: sum(({ running }) => running),
+    failed: sum(({ failed }) => failed),
+    workers: workers.length
+  }
+}
+
 /**
  * What changes while people watch. One set of database listeners and one reader serve every page: each change is read and encoded once
  * for each topic, and the same bytes go to all who watch it. Nothing is read while nobody watches.
@@ -69,6 +83,9 @@ export class PortalLive extends Context.Service<
       const queries = yield* PortalQueries
       const cards = yield* EventCards
       const exchange = yield* ExchangeTime
+      const healthReads = yield* HealthReads
+      const health = yield* Health
+      const queueReads = yield* QueueReads
       const loops = yield* Loops
       const wake = yield* Queue.sliding<void>(1)
       const rate = new TickRate(yield* Clock.currentTimeMillis)
@@ -91,8 +108,14 @@ export class PortalLive extends Context.Service<
       const publishAll = (event: LiveEvent) =>
         Effect.forEach([...channels.keys()], (topic) => publish(topic, event), { discard: true })
 
+      const queue = yield* Effect.map(queueReads.facts, jobsOf).pipe(Effect.cachedWithTTL("5 seconds"))
       const [overview, forget] = yield* Effect.gen(function* () {
-        const [ages, counts] = yield* Effect.all([queries.ages, cards.counts], { concurrency: 2 })
+        const [ages, counts, programs, jobs] = yield* Effect.all(
+          [queries.ages, cards.counts, healthReads.programs, queue],
+          {
+            concurrency: 4
+          }
+        )
         const wall = yield* Clock.currentTimeMillis
         const exchangeNow = exchange.fromWall(wall)
         const sum = (which: (count: (typeof counts)[number]) => number) =>
@@ -112,6 +135,8 @@ export class PortalLive extends Context.Service<
             ages.newestTickAt === null
               ? null
               : Math.max(0, exchange.toWallSpan(exchangeNow - toMillis(ages.newestTickAt)) / 1000),
+          programs,
+          queue: jobs,
           simulated: exchange.simulated,
           exchangeTime: fromMillis(exchangeNow),
           exchangeSpeed: 1 / exchange.toWallSpan(1)
@@ -210,6 +235,17 @@ export class PortalLive extends Context.Service<
           Effect.andThen(Effect.sleep(heartbeatEvery)),
           Effect.forever
         )
+      )
+
+      yield* health.register(
+        "live",
+        Effect.sync(() => {
+          const watching = [...channels.values()].reduce((sum, channel) => sum + channel.watching, 0)
+          return {
+            ok: isListening(),
+            detail: `${isListening() ? "hears what is stored" : "does not hear the database"}, ${watching} watching`
+          }
+        })
       )
 
       const channelOf = Effect.fnUntraced(function* (topic: Topic) {

@@ -7,12 +7,12 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
-import * as Tick from "../market/Tick.ts"
 import type { Timestamp } from "../market/Timestamp.ts"
 import { searchQuery } from "../store/SearchWords.ts"
 import { transaction } from "../store/Transaction.ts"
 import { BadCursor } from "./ApiErrors.ts"
 import type { MarketPage, MarketQuote, MarketRow } from "./MarketListsApi.ts"
+import { withMid } from "./WithMid.ts"
 
 export interface PageRequest {
   readonly after?: string | undefined
@@ -56,11 +56,6 @@ export interface EventQuote {
 }
 
 type Stored<Row> = Omit<Row, "impliedMid">
-
-const withMid = <Row extends Stored<MarketQuote>>(row: Row) => ({
-  ...row,
-  impliedMid: Tick.impliedYesMid(row.yesBid ?? undefined, row.yesAsk ?? undefined) ?? null
-})
 
 const toPage = (rows: ReadonlyArray<Stored<MarketRow>>, limit: number): MarketPage => {
   const markets = rows.slice(0, limit).map(withMid)

@@ -9,6 +9,8 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as HttpApiScalar from "effect/http-api/HttpApiScalar"
 import * as Layer from "effect/Layer"
 import * as SqlClient from "effect/sql/SqlClient"
+import * as RabbitWakeUp from "../queue/RabbitWakeUp.ts"
+import { WorkQueue } from "../queue/WorkQueue.ts"
 import { SettingError } from "../runtime/SettingError.ts"
 import { CoverageReads } from "../store/CoverageReads.ts"
 import { EventCards } from "../store/EventCards.ts"
@@ -19,6 +21,7 @@ import { MarketDownloads } from "../store/MarketDownloads.ts"
 import { MarketReads } from "../store/MarketReads.ts"
 import { OpportunityReads } from "../store/OpportunityReads.ts"
 import { PortalAccess } from "../store/PortalAccess.ts"
+import { QueueJobs } from "../store/QueueJobs.ts"
 import { QueueReads } from "../store/QueueReads.ts"
 import { ApiTokens } from "./ApiTokens.ts"
 import { CardUpkeep } from "./CardUpkeep.ts"
@@ -143,6 +146,7 @@ export const PortalRoutes = Layer.mergeAll(
     CoverageReads.layer,
     OpportunityReads.layer,
     QueueReads.layer,
+    WorkQueue.layer.pipe(Layer.provide(RabbitWakeUp.layer), Layer.provideMerge(QueueJobs.layer)),
     ForecastScores.layer
   ])
 )

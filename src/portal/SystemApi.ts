@@ -23,6 +23,19 @@ export const Overview = Schema.Struct({
   newestTickAt: Time.annotate(described("when the newest stored tick was received")),
   newestTickAgeSeconds: Schema.NullOr(Schema.Finite),
   openGaps: Schema.Int.annotate(described("spans of missing capture that have not ended")),
+  programs: Schema.Array(
+    Schema.Struct({
+      service: Schema.String,
+      running: Schema.Int.annotate(described("instances that gave a sign of life within ten minutes")),
+      well: Schema.Int.annotate(described("those of them that are not silent and say that all is well"))
+    })
+  ),
+  queue: Schema.Struct({
+    waiting: Schema.Int,
+    running: Schema.Int,
+    failed: Schema.Int,
+    workers: Schema.Int
+  }).annotate(described("jobs, at most five seconds old")),
   simulated: Schema.Boolean.annotate(described("true when the exchange is a simulated one")),
   exchangeTime: Timestamp.annotate(described("the exchange's clock at the moment of this answer")),
   exchangeSpeed: Schema.Finite.annotate(described("seconds of exchange time per second; 1 for the real exchange"))
@@ -157,7 +170,6 @@ const QueueJob = Schema.Struct({
 })
 
 export const QueuePage = Schema.Struct({
-  enabled: Schema.Boolean.annotate(described("false when this database has no work queue")),
   counts: Schema.Array(
     Schema.Struct({
       jobType: Schema.String,

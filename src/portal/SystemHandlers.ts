@@ -5,6 +5,7 @@ import { fromMillis, toMillis } from "../market/Timestamp.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import { CoverageReads } from "../store/CoverageReads.ts"
 import { HealthReads } from "../store/HealthReads.ts"
+import { QueueJobs } from "../store/QueueJobs.ts"
 import { QueueReads } from "../store/QueueReads.ts"
 import { BadRange, Refused } from "./ApiErrors.ts"
 import { orRefused, orUnavailable } from "./Guarded.ts"
@@ -79,10 +80,10 @@ export const QueueActionHandlers = HttpApiBuilder.group(
   PortalApi,
   "queueActions",
   Effect.fnUntraced(function* (handlers) {
-    const queue = yield* QueueReads
+    const jobs = yield* QueueJobs
     return handlers.handleAll({
       retry: Effect.fnUntraced(function* ({ payload }) {
-        const retried = yield* orRefused(orUnavailable(queue.retry(payload.ids)))
+        const { length: retried } = yield* orRefused(orUnavailable(jobs.revive(payload.ids)))
         if (retried === 0 && payload.ids.length > 0)
           return yield* new Refused({ problem: "none of these jobs can be tried again" })
         return { retried }

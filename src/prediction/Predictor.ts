@@ -101,10 +101,16 @@ export const Predictor = (config: PredictionConfig) =>
             )
           })
 
+        let isHeld = false
+        const hold = (held: boolean) =>
+          Effect.suspend(() => {
+            isHeld = held
+            return Queue.offer(freed, undefined)
+          })
         const look = Effect.gen(function* () {
           const state = yield* breaker.state(agent)
           const hands = Math.min(config.maxEvents, (state._tag === "Closed" ? config.concurrency : 1) - busy)
-          if (state._tag === "Open" || hands <= 0 || !(yield* handler.ready)) return false
+          if (isHeld || state._tag === "Open" || hands <= 0 || !(yield* handler.ready)) return false
           const now = yield* time.now
           const claims = yield* schedule.claim(lane, predictor, now, config.timeoutSeconds + graceSeconds, hands)
           yield* Effect.forEach(claims, begin, { discard: true })
@@ -120,9 +126,7 @@ export const Predictor = (config: PredictionConfig) =>
         )
 
         const loop = look.pipe(
-          Effect.flatMap((more) =>
-            more ? Queue.take(freed) : Effect.race(Effect.sleep(poll), busy > 0 ? Queue.take(freed) : Effect.never)
-          ),
+          Effect.flatMap((more) => (more ? Queue.take(freed) : Effect.race(Effect.sleep(poll), Queue.take(freed)))),
           Effect.forever,
           Effect.raceFirst(FiberSet.join(work))
         )
@@ -147,7 +151,10 @@ export const Predictor = (config: PredictionConfig) =>
             }
           })
         )
-        yield* loops.run(`predictor ${agent}`, loop)
+        yield* loops.run(`predictor ${agent}`, loop, {
+          pause: hold(true),
+          resume: hold(false)
+        })
       }
     })
   ).pipe(Layer.provide(CircuitBreaker.layerStoreMemory()))

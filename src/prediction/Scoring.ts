@@ -42,6 +42,6 @@ export const Scoring = Layer.effectDiscard(
         isTransient(error) ? Effect.logWarning("scores wait for the database") : Effect.fail(error)
       )
     )
-    yield* loops.run("scoring", pass.pipe(Effect.andThen(Effect.sleep(pause)), Effect.forever))
+    yield* loops.cycle("scoring", { pass, every: pause })
   })
 )

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
 import * as Schema from "effect/Schema"
-import { isSqlError } from "effect/sql/SqlError"
+import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { type ClaimedRow, QueueJobs } from "../store/QueueJobs.ts"
 import { sqlProblem } from "../store/SqlProblem.ts"
 import { transaction } from "../store/Transaction.ts"
@@ -40,7 +40,7 @@ export const attempt = Effect.gen(function* () {
 
   return (row: ClaimedRow, options: AttemptOptions): Effect.Effect<Outcome> => {
     let isCommitted = false
-    const guarded = <A, E, R>(write: Effect.Effect<A, E, R>, ending: Effect.Effect<unknown, E, R> | undefined) =>
+    const guarded = <A, E, R>(write: Effect.Effect<A, E, R>, ending?: Effect.Effect<unknown, SqlError>) =>
       Effect.gen(function* () {
         if (!(yield* jobs.hold(options.instance, row, options.patienceSeconds)))
           return yield* new Fenced({ id: row.id })
@@ -52,9 +52,9 @@ export const attempt = Effect.gen(function* () {
       id: row.id,
       attempt: row.attempt,
       maxAttempts: row.maxAttempts,
-      fenced: (write) => guarded(write, undefined),
+      fenced: (write) => guarded(write),
       commit: (write) =>
-        guarded(write, Effect.asVoid(Effect.orDie(jobs.complete(options.instance, [row])))).pipe(
+        guarded(write, jobs.complete(options.instance, [row])).pipe(
           Effect.tap(() =>
             Effect.sync(() => {
               isCommitted = true
@@ -66,7 +66,7 @@ export const attempt = Effect.gen(function* () {
       const began = yield* Clock.currentTimeMillis
       const exit = yield* handle(handlers, row, job).pipe(
         Effect.provideService(WriteGuard, (write) =>
-          guarded(write, undefined).pipe(
+          guarded(write).pipe(
             Effect.catchIf(
               (error) => error instanceof Fenced,
               (error) => Effect.die(error)

@@ -6,12 +6,12 @@ import * as Queue from "effect/Queue"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
-import { Connection, type Publisher } from "rabbitmq-client"
+import { type Cmd, Connection, type MethodParams, type Publisher } from "rabbitmq-client"
 import * as Setting from "../runtime/Setting.ts"
 import { SettingError } from "../runtime/SettingError.ts"
 import type { JobType } from "./Job.ts"
 import * as QueueConfig from "./QueueConfig.ts"
-import { encodeNote, WakeUp } from "./WakeUp.ts"
+import { encodeNote, listen, WakeUp } from "./WakeUp.ts"
 
 const published = Metric.counter("work_queue_hints_published", {
   description: "Hints that RabbitMQ confirmed",
@@ -20,6 +20,12 @@ const published = Metric.counter("work_queue_hints_published", {
 
 /** What the broker, or the way to it, refused. */
 export class BrokerError extends Schema.TaggedError<BrokerError>()("BrokerError", { code: Schema.String }) {}
+
+/** Jobs by type, and word that there are some. */
+interface Outbox {
+  readonly jobs: Map<JobType, number>
+  readonly news: Queue.Queue<void>
+}
 
 /** More than this many idle workers are not woken by one announcement. */
 const mostHints = 64
@@ -30,7 +36,6 @@ export interface RabbitOptions {
   readonly url: Redacted.Redacted<string>
   readonly queues: Readonly<Record<JobType, string>>
   readonly queueType: "quorum" | "classic"
-  readonly prefetch: number
 }
 
 /**
@@ -88,21 +93,26 @@ export const layerFrom = (options: RabbitOptions) =>
           }),
           Effect.tapError(({ code }) => Effect.logDebug("RabbitMQ refused", { code }))
         )
+      /** On a channel of its own: one that does not answer keeps others waiting, and a refusal closes it. */
+      const declareAs = (params: MethodParams[Cmd.QueueDeclare]) =>
+        Effect.acquireUseRelease(
+          attempted(() => rabbit.acquire()),
+          (channel) => attempted(() => channel.queueDeclare(params)),
+          (channel) => Effect.sync(() => void channel.close().catch(() => undefined))
+        )
       /** A queue that an earlier version made in another way is used as it is. */
       const declare = Effect.fnUntraced(function* (queue: string) {
         if (declared.has(queue)) return
-        yield* attempted(() =>
-          rabbit.queueDeclare({
-            queue,
-            durable: true,
-            arguments: { "x-queue-type": options.queueType, "x-max-length": 10_000, "x-message-ttl": hintMillis }
-          })
-        ).pipe(
+        yield* declareAs({
+          queue,
+          durable: true,
+          arguments: { "x-queue-type": options.queueType, "x-max-length": 10_000, "x-message-ttl": hintMillis }
+        }).pipe(
           Effect.catchIf(
             ({ code }) => code === "PRECONDITION_FAILED",
             () =>
               Effect.andThen(
-                attempted(() => rabbit.queueDeclare({ queue, passive: true })),
+                declareAs({ queue, passive: true }),
                 Effect.logInfo("RabbitMQ has this queue already, made in another way; it is used as it is", { queue })
               )
           )
@@ -110,77 +120,78 @@ export const layerFrom = (options: RabbitOptions) =>
         declared.add(queue)
       })
 
-      const waiting = new Map<string, { readonly type: JobType; jobs: number }>()
-      const news = yield* Queue.sliding<void>(1)
       const publisher: Publisher = yield* Effect.acquireRelease(
         Effect.sync(() => rabbit.createPublisher({ confirm: true, maxAttempts: 1 })),
         (made) => Effect.promise(() => made.close()).pipe(Effect.timeoutOption("1 second"), Effect.ignoreCause)
       )
-      const publish = Effect.gen(function* () {
-        for (const [queue, { jobs, type }] of waiting) {
-          yield* declare(queue)
-          const note = encodeNote({ job_type: type, jobs })
-          const hints = Math.min(mostHints, jobs)
-          yield* attempted(() =>
-            Promise.all(Array.from({ length: hints }, () => publisher.send({ routingKey: queue, durable: true }, note)))
-          )
-          yield* Metric.update(published, hints)
-          const now = waiting.get(queue)
-          if (now !== undefined && now.jobs > jobs) now.jobs -= jobs
-          else waiting.delete(queue)
-        }
-      }).pipe(Effect.retry(again))
-      yield* Effect.forkScoped(Queue.take(news).pipe(Effect.andThen(publish), Effect.forever))
+      /** What is to be announced by one queue; each is published by itself, so that a broken one holds up no other. */
+      const outboxes = new Map<string, Outbox>()
+      for (const queue of new Set(Object.values(options.queues))) {
+        const outbox: Outbox = { jobs: new Map(), news: yield* Queue.sliding<void>(1) }
+        outboxes.set(queue, outbox)
+        const publish = Effect.gen(function* () {
+          for (const [type, jobs] of outbox.jobs) {
+            yield* declare(queue)
+            const note = encodeNote({ job_type: type, jobs })
+            const hints = Math.min(mostHints, jobs)
+            yield* attempted(() =>
+              Promise.all(
+                Array.from({ length: hints }, () => publisher.send({ routingKey: queue, durable: true }, note))
+              )
+            )
+            yield* Metric.update(published, hints)
+            const left = (outbox.jobs.get(type) ?? 0) - jobs
+            if (left > 0) outbox.jobs.set(type, left)
+            else outbox.jobs.delete(type)
+          }
+        }).pipe(Effect.retry(again))
+        yield* Effect.forkScoped(Queue.take(outbox.news).pipe(Effect.andThen(publish), Effect.forever))
+      }
 
       const announce = (jobs: ReadonlyMap<JobType, number>) =>
         sql.afterCommit(
-          Effect.suspend(() => {
+          Effect.sync(() => {
             for (const [type, count] of jobs) {
-              const queue = options.queues[type]
-              const before = waiting.get(queue)
-              if (before === undefined) waiting.set(queue, { type, jobs: count })
-              else before.jobs += count
+              const outbox = outboxes.get(options.queues[type])!
+              outbox.jobs.set(type, (outbox.jobs.get(type) ?? 0) + count)
+              Queue.offerUnsafe(outbox.news, undefined)
             }
-            return Effect.asVoid(Queue.offer(news, undefined))
           })
         )
 
+      const consume = Effect.fnUntraced(function* (queue: string, heard: Queue.Enqueue<void>) {
+        yield* declare(queue).pipe(Effect.retry(again))
+        yield* Effect.acquireRelease(
+          Effect.sync(() => {
+            const consumer = rabbit.createConsumer({ queue, queueOptions: { queue, passive: true } }, () => {
+              Queue.offerUnsafe(heard, undefined)
+            })
+            consumer.on("ready", () => Queue.offerUnsafe(heard, undefined))
+            consumer.on("error", (error) => {
+              declared.delete(queue)
+              tell(declare(queue).pipe(Effect.ignore))
+              tell(Effect.logDebug("RabbitMQ consumer starts again", { queue, code: codeOf(error) }))
+            })
+            return consumer
+          }),
+          (consumer) =>
+            Effect.promise(() => consumer.close()).pipe(Effect.timeoutOption("1 second"), Effect.ignoreCause)
+        )
+        return yield* Effect.never
+      }, Effect.scoped)
+
+      /** Also by LISTEN: what SQL enters, or brings back to life, no broker hears of. */
       const subscribe = Effect.fnUntraced(function* (types: ReadonlyArray<JobType>) {
-        const hints = yield* Queue.sliding<void>(1)
-        const consume = Effect.fnUntraced(function* (queue: string) {
-          yield* declare(queue).pipe(Effect.retry(again))
-          yield* Effect.acquireRelease(
-            Effect.sync(() => {
-              const consumer = rabbit.createConsumer(
-                {
-                  queue,
-                  qos: { prefetchCount: Math.max(1, options.prefetch) },
-                  queueOptions: { queue, passive: true }
-                },
-                () => {
-                  Queue.offerUnsafe(hints, undefined)
-                }
-              )
-              consumer.on("ready", () => Queue.offerUnsafe(hints, undefined))
-              consumer.on("error", (error) => {
-                declared.delete(queue)
-                tell(declare(queue).pipe(Effect.ignore))
-                tell(Effect.logDebug("RabbitMQ consumer starts again", { queue, code: codeOf(error) }))
-              })
-              return consumer
-            }),
-            (consumer) =>
-              Effect.promise(() => consumer.close()).pipe(Effect.timeoutOption("1 second"), Effect.ignoreCause)
-          )
-          return yield* Effect.never
-        }, Effect.scoped)
-        for (const queue of new Set(types.map((type) => options.queues[type]))) yield* Effect.forkScoped(consume(queue))
+        const heard = yield* Queue.sliding<void>(1)
+        const listening = yield* listen(types, heard).pipe(Effect.provideService(PgClient.PgClient, sql))
+        for (const queue of new Set(types.map((type) => options.queues[type])))
+          yield* Effect.forkScoped(consume(queue, heard))
         return {
-          next: Queue.take(hints),
-          state: Effect.sync(() => ({
-            connected: rabbit.ready,
-            detail: rabbit.ready ? "RabbitMQ" : "RabbitMQ is not reachable, polling"
-          }))
+          next: Queue.take(heard),
+          detail: Effect.map(
+            listening.detail,
+            (listen) => `${rabbit.ready ? "RabbitMQ" : "RabbitMQ is not reachable"}; ${listen}`
+          )
         }
       })
 
@@ -202,8 +213,8 @@ const wrongUrl = new SettingError({
 /** As the settings say: RabbitMQ when RABBITMQ_URL is set, else LISTEN/NOTIFY; nothing is published with WORK_QUEUE_PUBLISH=0. */
 export const layer = Layer.unwrap(
   Effect.gen(function* () {
-    const values = yield* Setting.read({ ...QueueConfig.signals, prefetch: QueueConfig.working.prefetch })
-    const { broker, prefetch, publish, queueType } = values
+    const values = yield* Setting.read(QueueConfig.signals)
+    const { broker, publish, queueType } = values
     if (broker !== undefined) {
       const text = Redacted.value(broker)
       if (!URL.canParse(text) || !/^amqps?:$/.test(new URL(text).protocol)) return yield* wrongUrl
@@ -211,7 +222,7 @@ export const layer = Layer.unwrap(
     const chosen =
       broker === undefined
         ? WakeUp.layerListen
-        : layerFrom({ url: broker, queues: QueueConfig.brokerQueues(values), queueType, prefetch })
+        : layerFrom({ url: broker, queues: QueueConfig.brokerQueues(values), queueType })
     return publish ? chosen : WakeUp.layerMuted(chosen)
   })
 )

@@ -8,7 +8,7 @@ import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
-import type { ClaimedRow, Member, QueueError, QueueJobs } from "../store/QueueJobs.ts"
+import { type ClaimedRow, type Member, type QueueError, type QueueJobs, storable } from "../store/QueueJobs.ts"
 import { untilDatabaseAnswers } from "../store/Retry.ts"
 import { isTransient } from "../store/SqlState.ts"
 import type { AttemptOptions, Outcome } from "./Attempt.ts"
@@ -43,7 +43,6 @@ export interface Session {
    * the lease. `run` must go on meanwhile.
    */
   drain(patience: Duration.Input): Effect.Effect<void, SqlError>
-  readonly isIdle: Effect.Effect<boolean>
 }
 
 /** Jobs are short when as many as are claimed ahead can be run within this many seconds. */
@@ -61,6 +60,7 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
   const { concurrency, jobs, leaseSeconds, member, prefetch } = options
   const { instance } = member
   const lanes = new Lanes(member.types)
+  yield* Effect.addFinalizer(() => measured(0, 0))
   const running = yield* FiberMap.make<string, void>()
   const outcomes = yield* Queue.unbounded<Outcome>()
   const room = yield* Latch.make(true)
@@ -70,7 +70,7 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
   const owed = yield* Latch.make(false)
   /** Hears that a full search found jobs behind what was seen, and maybe not all of them. */
   const behind = yield* Queue.sliding<void>(1)
-  let held = 0
+  const held = new Set<ClaimedRow>()
   /** How many jobs the searches under way may bring. */
   let asking = 0
   let runningCount = 0
@@ -83,17 +83,17 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
   const credit = () => concurrency + ahead() - waiting.length - runningCount
 
   const weigh = () => {
-    const unsettled = held - waiting.length - runningCount
+    const unsettled = held.size - waiting.length - runningCount
     if (isDraining || unsettled > mostUnsettled || credit() < Math.max(1, ahead())) room.closeUnsafe()
     else room.openUnsafe()
   }
 
-  const count = (change: number) => {
-    held += change
-    if (held === 0) empty.openUnsafe()
+  const heldChanged = () => {
+    if (held.size === 0) empty.openUnsafe()
     else empty.closeUnsafe()
     weigh()
   }
+  const measure = Effect.suspend(() => measured(held.size, runningCount))
 
   const runOne = Effect.fnUntraced(function* (row: ClaimedRow) {
     const began = yield* Clock.currentTimeMillis
@@ -104,6 +104,7 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
     yield* Queue.offer(outcomes, outcome)
     yield* startWaiting
     weigh()
+    yield* measure
   })
 
   const startWaiting: Effect.Effect<void> = Effect.suspend(() => {
@@ -129,7 +130,7 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
         })
       )
     )
-    if (found === undefined) return yield* new LeaseLost({ instance })
+    if (found === undefined) return yield* isDraining ? Effect.never : new LeaseLost({ instance })
     lanes.found(found, wanted, isFull)
     if (isFull) {
       const now = yield* Clock.currentTimeMillis
@@ -137,7 +138,8 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
     }
     if (found.jobs.length > 0) {
       waiting.push(...found.jobs)
-      count(found.jobs.length)
+      for (const row of found.jobs) held.add(row)
+      heldChanged()
       yield* Effect.forEach(
         found.jobs,
         ({ type, waitedSeconds }) => Metric.update(QueueMetrics.of(QueueMetrics.waited, type), waitedSeconds),
@@ -145,6 +147,7 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
       )
       if (isDraining) yield* giveBackWaiting
       yield* startWaiting
+      yield* measure
     }
     return found.jobs.length < wanted
   })
@@ -175,6 +178,31 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
     return base * (yield* Random.nextBetween(0.8, 1.2))
   })
 
+  /** Counts what became of attempts. One whose end was stored though the reply was lost did not go to another worker. */
+  const tally = Effect.fnUntraced(function* (batch: ReadonlyArray<Outcome>, touched: ReadonlySet<string>) {
+    const unanswered = batch.flatMap(({ _tag, row }) => (_tag === "Committed" || touched.has(row.id) ? [] : [row]))
+    const ended = unanswered.length === 0 ? undefined : yield* untilDatabaseAnswers(jobs.ended(instance, unanswered))
+    for (const outcome of batch) {
+      const { row } = outcome
+      const stored = ended?.get(row.id)
+      if (outcome._tag === "Committed" || (outcome._tag === "Done" && touched.has(row.id)) || stored?.isDone === true) {
+        yield* Metric.update(QueueMetrics.of(QueueMetrics.done, row.type), 1)
+      } else if (
+        outcome._tag === "Failed" &&
+        (touched.has(row.id) || stored?.cause === storable(outcome.failure.problem))
+      ) {
+        yield* Metric.update(QueueMetrics.of(QueueMetrics.failures, row.type), 1)
+      } else if (!touched.has(row.id)) {
+        yield* Metric.update(QueueMetrics.of(QueueMetrics.fenced, row.type), 1)
+        yield* Effect.logWarning("job had gone to another worker, nothing of this attempt counts", {
+          job: row.id,
+          type: row.type,
+          attempt: row.attempt
+        })
+      }
+    }
+  })
+
   const settle = Effect.fnUntraced(function* (batch: ReadonlyArray<Outcome>) {
     const done = batch.flatMap((outcome) => (outcome._tag === "Done" ? [outcome.row] : []))
     const failed = batch.flatMap((outcome) => (outcome._tag === "Failed" ? [outcome] : []))
@@ -198,7 +226,6 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
       for (const { dead, id, type } of yield* untilDatabaseAnswers(jobs.fail(instance, failures))) {
         touched.add(id)
         const { failure, row } = failed.find((one) => one.row.id === id)!
-        yield* Metric.update(QueueMetrics.of(QueueMetrics.failures, type), 1)
         if (dead) yield* Metric.update(QueueMetrics.of(QueueMetrics.dead, type), 1)
         yield* (dead ? Effect.logError("job is dead") : Effect.logWarning("job failed, will be tried again")).pipe(
           Effect.annotateLogs({ job: id, type, attempt: row.attempt, of: row.maxAttempts, problem: failure.problem })
@@ -206,24 +233,14 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
       }
     }
     if (given.length > 0) {
-      for (const id of yield* untilDatabaseAnswers(jobs.release(instance, given))) touched.add(id)
-      yield* Metric.update(QueueMetrics.released, given.length)
+      const released = yield* untilDatabaseAnswers(jobs.release(instance, given))
+      for (const id of released) touched.add(id)
+      yield* Metric.update(QueueMetrics.released, released.length)
     }
-    for (const { _tag, row } of batch) {
-      if (_tag === "Committed" || (_tag === "Done" && touched.has(row.id))) {
-        yield* Metric.update(QueueMetrics.of(QueueMetrics.done, row.type), 1)
-      } else if (!touched.has(row.id)) {
-        yield* Metric.update(QueueMetrics.of(QueueMetrics.fenced, row.type), 1)
-        yield* Effect.logWarning("job had gone to another worker, nothing of this attempt counts", {
-          job: row.id,
-          type: row.type,
-          attempt: row.attempt
-        })
-      }
-    }
-    count(-batch.length)
-    yield* Metric.update(QueueMetrics.held, held)
-    yield* Metric.update(QueueMetrics.running, runningCount)
+    yield* tally(batch, touched)
+    for (const { row } of batch) held.delete(row)
+    heldChanged()
+    yield* measure
   })
 
   const settling = Queue.takeAll(outcomes).pipe(Effect.flatMap(settle), Effect.forever)
@@ -231,7 +248,8 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
   const beats = Effect.gen(function* () {
     while (true) {
       yield* Effect.sleep(Duration.seconds(leaseSeconds / 3))
-      const alive = yield* jobs.beat(instance, leaseSeconds).pipe(
+      const ids = Array.from(held, ({ id }) => id)
+      const alive = yield* jobs.beat(instance, leaseSeconds, ids).pipe(
         Effect.timeoutOption(Duration.seconds(leaseSeconds)),
         Effect.catch((error) =>
           isTransient(error)
@@ -265,8 +283,10 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
       yield* FiberMap.clear(running)
       yield* Latch.await(empty)
       yield* untilDatabaseAnswers(jobs.leave(instance))
-    }),
-    isIdle: Effect.sync(() => held === 0)
+    })
   }
   return session
 })
+
+const measured = (held: number, running: number) =>
+  Effect.andThen(Metric.update(QueueMetrics.held, held), Metric.update(QueueMetrics.running, running))

@@ -5,7 +5,7 @@ import * as Schedule from "effect/Schedule"
 import type { QueueConnection } from "../store/QueueConnection.ts"
 import type { SetBack } from "../store/QueueJobs.ts"
 import { untilDatabaseAnswers } from "../store/Retry.ts"
-import { isJobType, type JobType } from "./Job.ts"
+import { isJobType, type JobType, jobTypes } from "./Job.ts"
 import * as QueueMetrics from "./QueueMetrics.ts"
 import type { WakeUp } from "./WakeUp.ts"
 
@@ -24,6 +24,8 @@ export interface UpkeepOptions {
 /** A thousand years: what is kept for ever. */
 const forEver = 8_760_000
 const hours = (value: number) => (value === 0 ? forEver : value)
+
+const nothing = { ready: 0, delayed: 0, running: 0, failed: 0, oldestSeconds: 0 }
 
 /** What some worker must do for the queue; every one does it, and none minds the others. */
 export const upkeep = Effect.fnUntraced(function* (options: UpkeepOptions) {
@@ -72,8 +74,13 @@ export const upkeep = Effect.fnUntraced(function* (options: UpkeepOptions) {
     told = ended
   })
 
+  /** A type whose last job is gone is none, not what it was. */
+  const measured = new Set<string>(jobTypes)
   const measure = Effect.gen(function* () {
-    for (const { delayed, failed, oldestSeconds, ready, running, type } of yield* jobs.depths) {
+    const depths = new Map((yield* jobs.depths).map((depth) => [depth.type, depth]))
+    for (const type of depths.keys()) measured.add(type)
+    for (const type of measured) {
+      const { delayed, failed, oldestSeconds, ready, running } = depths.get(type) ?? nothing
       yield* Effect.forEach(Object.entries({ ready, delayed, running, failed }), ([status, value]) =>
         Metric.update(Metric.withAttributes(QueueMetrics.depth, { type, status }), value)
       )

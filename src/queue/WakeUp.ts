@@ -15,7 +15,7 @@ export interface Hints {
   /** Resolves at the next hint; hints while nobody waits are one hint. */
   readonly next: Effect.Effect<void>
   /** How hints travel now, for people. */
-  readonly state: Effect.Effect<{ readonly connected: boolean; readonly detail: string }>
+  readonly detail: Effect.Effect<string>
 }
 
 /**
@@ -42,50 +42,18 @@ export class WakeUp extends Context.Service<
     Effect.gen(function* () {
       const sql = yield* PgClient.PgClient
       const queueJobs = yield* QueueJobs
-      const subscribe = Effect.fnUntraced(function* (types: ReadonlyArray<JobType>) {
-        const hints = yield* Queue.sliding<void>(1)
-        let connected = false
-        const session = Effect.gen(function* () {
-          const notifications = yield* sql.listen(channel)
-          connected = true
-          yield* Queue.offer(hints, undefined)
-          return yield* Queue.take(notifications).pipe(
-            Effect.flatMap(({ payload }) => (concerns(payload, types) ? Queue.offer(hints, undefined) : Effect.void)),
-            Effect.forever
-          )
-        }).pipe(
-          Effect.scoped,
-          Effect.tapError((error) =>
-            Effect.sync(() => {
-              connected = false
-            }).pipe(Effect.andThen(Effect.logDebug("listening for jobs again", { reason: error._tag })))
-          )
-        )
-        yield* Effect.forkScoped(supervise(session, { backoff, healthyAfter: "5 seconds" }), { startImmediately: true })
-        return {
-          next: Queue.take(hints),
-          state: Effect.sync(() => ({ connected, detail: connected ? "LISTEN" : "LISTEN is interrupted, polling" }))
-        }
-      })
       return WakeUp.of({
         isNotify: true,
         announce: (jobs) =>
           Effect.forEach(jobs, ([type, count]) => queueJobs.tell(encodeNote({ job_type: type, jobs: count })), {
             discard: true
           }).pipe(Effect.catch((error) => Effect.logDebug("jobs were not announced", { reason: error.reason._tag }))),
-        subscribe
+        subscribe: Effect.fnUntraced(function* (types) {
+          const heard = yield* Queue.sliding<void>(1)
+          const { detail } = yield* listen(types, heard).pipe(Effect.provideService(PgClient.PgClient, sql))
+          return { next: Queue.take(heard), detail }
+        })
       })
-    })
-  )
-
-  /** Nobody is told anything. */
-  static readonly layerSilent = Layer.succeed(
-    WakeUp,
-    WakeUp.of({
-      isNotify: false,
-      announce: () => Effect.void,
-      subscribe: () =>
-        Effect.succeed({ next: Effect.never, state: Effect.succeed({ connected: true, detail: "off, polling" }) })
     })
   )
 
@@ -96,6 +64,30 @@ export class WakeUp extends Context.Service<
       Effect.map(WakeUp, (wakeUp) => WakeUp.of({ ...wakeUp, isNotify: false, announce: () => Effect.void }))
     ).pipe(Layer.provide(layer))
 }
+
+/** Offers to `heard` what NOTIFY says of these types, until the scope closes. */
+export const listen = Effect.fnUntraced(function* (types: ReadonlyArray<JobType>, heard: Queue.Enqueue<void>) {
+  const sql = yield* PgClient.PgClient
+  let isListening = false
+  const session = Effect.gen(function* () {
+    const notifications = yield* sql.listen(channel)
+    isListening = true
+    yield* Queue.offer(heard, undefined)
+    return yield* Queue.take(notifications).pipe(
+      Effect.flatMap(({ payload }) => (concerns(payload, types) ? Queue.offer(heard, undefined) : Effect.void)),
+      Effect.forever
+    )
+  }).pipe(
+    Effect.scoped,
+    Effect.tapError((error) =>
+      Effect.sync(() => {
+        isListening = false
+      }).pipe(Effect.andThen(Effect.logDebug("listening for jobs again", { reason: error._tag })))
+    )
+  )
+  yield* Effect.forkScoped(supervise(session, { backoff, healthyAfter: "5 seconds" }), { startImmediately: true })
+  return { detail: Effect.sync(() => (isListening ? "LISTEN" : "LISTEN is interrupted, polling")) }
+})
 
 /** What a hint says: `jobs` of a type became ready. */
 const Note = Schema.fromJsonString(Schema.Struct({ job_type: Schema.String, jobs: Schema.Finite }))

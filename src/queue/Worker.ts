@@ -112,7 +112,7 @@ export const Worker = Layer.effectDiscard(
       "queue",
       Effect.gen(function* () {
         const silentSeconds = ((yield* monotonic) - beatAt) / 1000
-        const { detail } = yield* hints.state
+        const detail = yield* hints.detail
         return {
           ok: silentSeconds < config.leaseSeconds,
           detail: `${types.join(", ")}; wake-up: ${detail}`,

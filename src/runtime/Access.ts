@@ -29,7 +29,9 @@ export const queueOperations = {
     "queue_leave"
   ],
   upkeep: ["queue_rescue", "queue_promote", "queue_clean"],
-  retry: ["queue_revive"]
+  retry: ["queue_revive"],
+  cancel: ["queue_cancel"],
+  purge: ["queue_purge"]
 } as const satisfies Readonly<Record<string, ReadonlyArray<string>>>
 export type QueueOperation = keyof typeof queueOperations
 
@@ -187,7 +189,9 @@ export const ownersOnly = [
 export const ownersTables = ["coverage_days_stale", "event_quotes_refreshed"] as const
 
 const partitions = ["ensure_candle_partition", "ensure_day_partition"]
-const signOfLife = { schema_version: "r", service_instances: "rawd" }
+/** Every program says that it lives, and enters the admin calls that were made of it. */
+const signOfLife = { admin_audit: "a", schema_version: "r", service_instances: "rawd" }
+const audited = { admin_audit: { r: ["id"], w: ["outcome", "detail", "ended_at"] } }
 const book = ["book_at", "book_base", "book_quality_at", "gap_concerns"]
 
 /** The record that the portal, and people, look at. */
@@ -292,7 +296,7 @@ export const access: Readonly<Record<RoleName, Access>> = {
         ["book_events", "book_snapshots", "tick_frames", "ticks", "trades"].map((table) => [`${table}_default`, "r"])
       )
     },
-    columns: { capture_gaps: { r: [], w: ["repaired_by", "repaired_at"] } },
+    columns: { ...audited, capture_gaps: { r: [], w: ["repaired_by", "repaired_at"] } },
     functions: [
       ...partitions,
       ...book,
@@ -325,7 +329,7 @@ export const access: Readonly<Record<RoleName, Access>> = {
       lifecycle_waiting: "rad",
       market_keys: "ra",
       markets: "raw",
-      quarantine: "rad",
+      quarantine: "rawd",
       series: "r",
       slot_feeds: "r",
       tick_frames: "rad",
@@ -333,6 +337,7 @@ export const access: Readonly<Record<RoleName, Access>> = {
       ticks_latest: "raw",
       trades: "raw"
     },
+    columns: audited,
     // What is settled for good, rest and workers say, who have asked for it.
     withheld: { markets: ["completion", "completed_at", "missing_since"] },
     functions: [
@@ -353,6 +358,7 @@ export const access: Readonly<Record<RoleName, Access>> = {
     secrets: ["exchange", "broker"],
     queue: ["work", "upkeep"],
     tables: { ...history, capture_gaps: "r", queue_finished: "r", queue_jobs: "r", queue_workers: "r" },
+    columns: audited,
     functions: [...partitions, "trades_complete"]
   },
   predictor: {
@@ -375,6 +381,7 @@ export const access: Readonly<Record<RoleName, Access>> = {
       series: "r",
       ticks: "r"
     },
+    columns: audited,
     functions: ["claim_forecasts", "finish_forecast", "forecast_eligible", "reserve_call", "score_forecasts"]
   },
   portal: {
@@ -391,6 +398,7 @@ export const access: Readonly<Record<RoleName, Access>> = {
       rate_limit_buckets: "raw"
     },
     columns: {
+      ...audited,
       markets: {
         r: [],
         w: [
@@ -412,10 +420,11 @@ export const access: Readonly<Record<RoleName, Access>> = {
   admin: {
     about: "an operator's commands: looks at everything but secrets, mends what loops left behind",
     secrets: [],
-    queue: ["enqueue", "upkeep", "retry"],
+    queue: ["enqueue", "upkeep", "retry", "cancel", "purge"],
     tables: {
       ...recorded,
       ...signOfLife,
+      admin_audit: "ra",
       capture_gaps: "r",
       coverage_frontiers: "r",
       coverage_heard: "r",
@@ -450,6 +459,7 @@ export const access: Readonly<Record<RoleName, Access>> = {
       )
     },
     columns: {
+      admin_audit: { r: [], w: ["outcome", "detail", "ended_at"] },
       api_tokens: {
         r: ["id", "name", "created_at", "expires_at", "revoked_at", "last_used_at"],
         w: ["revoked_at"]

@@ -103,7 +103,9 @@ const did: Readonly<Record<QueueOperation, string>> = {
   enqueue: "enter jobs in",
   work: "take jobs from",
   upkeep: "tidy",
-  retry: "set failed jobs going again in"
+  retry: "set failed jobs going again in",
+  cancel: "cancel jobs of",
+  purge: "delete jobs from"
 }
 
 const environmentOf = Effect.fnUntraced(function* (

@@ -9,6 +9,9 @@ import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import * as Setting from "./Setting.ts"
 import { SettingError } from "./SettingError.ts"
 
+/** What the name of every metric begins with. */
+export const metricsPrefix = "kalshi_ingestor"
+
 /** The state of one part of a program; `ageSeconds` is how old its newest data is. */
 export interface HealthReport {
   readonly ok: boolean
@@ -75,7 +78,7 @@ export const layerServer = (service: string) =>
             HttpServerResponse.json({ ok, service, parts }, { status: ok ? 200 : 503 })
           )
         ),
-        PrometheusMetrics.layerHttp({ path: "/metrics", prefix: "kalshi_ingestor" })
+        PrometheusMetrics.layerHttp({ path: "/metrics", prefix: metricsPrefix })
       )
       return HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
         Layer.provide(NodeHttpServer.layer(createServer, { port, host })),

@@ -10,6 +10,7 @@ import type { RoleName } from "./Access.ts"
 import * as Environment from "./Environment.ts"
 import { ExitCode } from "./ExitCode.ts"
 import * as Guardrails from "./Guardrails.ts"
+import type { LogControl } from "./LogControl.ts"
 import * as Logging from "./Logging.ts"
 import { type Loops, runRole } from "./Loops.ts"
 import { SettingError } from "./SettingError.ts"
@@ -50,7 +51,7 @@ const report = <E>(cause: Cause.Cause<E>) => {
  * for anything else (exit code 1), and exit code 0 after SIGTERM or SIGINT once everything has drained. A program that fails with
  * `ExitCode` ends with that code.
  */
-export const runProgram = <A, E>(service: string, program: Effect.Effect<A, E>): void => {
+export const runProgram = <A, E>(service: string, program: Effect.Effect<A, E, LogControl>): void => {
   let stopping = false
   const onSignal = () => {
     if (stopping) return
@@ -85,6 +86,6 @@ export const runProgram = <A, E>(service: string, program: Effect.Effect<A, E>):
 /** Runs a role, a layer of loops, as a program that is held to its role. */
 export const runRoleProgram = <E>(
   service: RoleName,
-  role: Layer.Layer<never, E, Loops>,
+  role: Layer.Layer<never, E, Loops | LogControl>,
   withheld?: Effect.Effect<Guardrails.Guard["withheld"], SettingError>
 ): void => runProgram(service, runRole(role.pipe(Layer.provide(Guardrails.layer(service, withheld)))))

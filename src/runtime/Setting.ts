@@ -289,6 +289,30 @@ export const read = <const S extends Settings>(settings: S): Effect.Effect<Value
     (entries) => Object.fromEntries(entries) as Values<S>
   )
 
+/** A setting as it is in force. */
+export interface SettingState {
+  readonly name: string
+  /** As one would type it; `(hidden)` for a secret that is set. */
+  readonly value: string
+  readonly isSet: boolean
+  readonly doc: string
+}
+
+const hidden = "(hidden)"
+
+/** What each setting of a group is, for people: no secret is told. */
+export const states = (settings: Settings): Effect.Effect<ReadonlyArray<SettingState>, SettingError> =>
+  Effect.forEach(
+    Object.values(settings),
+    Effect.fnUntraced(function* ({ aliases, doc, name, secret, shown }) {
+      for (const one of [name, ...aliases]) {
+        const value = yield* lookup(one)
+        if (Option.isSome(value)) return { name, value: secret ? hidden : value.value, isSet: true, doc }
+      }
+      return { name, value: shown, isSet: false, doc }
+    })
+  )
+
 /** Reads settings before anything else is built, so that a mistake in any of them is told at once. */
 export const layerChecked = (settings: Settings): Layer.Layer<never, SettingError> =>
   Layer.effectDiscard(read(settings))

@@ -9,6 +9,7 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import { presenter } from "../runtime/CommandLine.ts"
+import { version } from "../runtime/Version.ts"
 import { type PartialFaults, withFaults } from "./Faults.ts"
 import { keysDirectory } from "./KeysDirectory.ts"
 import { type AcceptedKey, defaultStrictness, type PartialOptions } from "./Options.ts"
@@ -158,7 +159,7 @@ const command = Command.make(
 )
 
 /** `node dist/exchange.js`: one JSON line when it listens, then serves until told to stop. */
-export const exchangeCommand = Command.run(command, { version: "0.1.0" }).pipe(
+export const exchangeCommand = Command.run(command, { version }).pipe(
   Effect.tapError((error) => (CliError.isCliError(error) ? Effect.void : Console.error(`exchange: ${error.message}`))),
   Effect.provide(presenter("exchange"))
 )

@@ -59,6 +59,15 @@ export interface HealthFacts {
   readonly databaseBytes: number
 }
 
+/** The instances of one service that run or ran lately, and how many of them are well. */
+export interface ProgramRow {
+  readonly service: string
+  readonly running: number
+  readonly well: number
+}
+
+/** A sign of life is due every five seconds. */
+const silentAfter = "20 seconds"
 const forgottenAfter = "10 minutes"
 const countedUpTo = 100_000
 
@@ -68,6 +77,8 @@ export class HealthReads extends Context.Service<
   {
     /** `exchangeNow`: the exchange's clock, which stamps gaps and frames. */
     readonly facts: (exchangeNow: Timestamp) => Effect.Effect<HealthFacts, SqlError>
+    readonly budgets: Effect.Effect<ReadonlyArray<BudgetRow>, SqlError>
+    readonly programs: Effect.Effect<ReadonlyArray<ProgramRow>, SqlError>
   }
 >()("kalshi-ingestor/store/HealthReads") {
   static readonly layer = Layer.effect(
@@ -80,6 +91,10 @@ export class HealthReads extends Context.Service<
         Effect.map((rows) => rows[0]!.bytes),
         Effect.cachedWithTTL("5 minutes")
       )
+      const readBudgets = sql<BudgetRow>`
+        select key, least(capacity, tokens + refill_rate * extract(epoch from clock_timestamp() - refilled_at))::float8 as tokens,
+          capacity, refill_rate as "refillRate"
+        from rate_limit_buckets order by key limit 50`
       const facts = Effect.fn("HealthReads.facts")(function* (exchangeNow: Timestamp) {
         const [instances, feeds, budgets, cursors, ages, bytes] = yield* Effect.all(
           [
@@ -93,10 +108,7 @@ export class HealthReads extends Context.Service<
                 count(f.slot)::int as slots
               from journal_positions p join slot_feeds f on f.journal = p.journal and f.shard = p.shard
               group by p.journal, p.frames, p.last_received_at order by p.journal limit 100`,
-            sql<BudgetRow>`
-              select key, least(capacity, tokens + refill_rate * extract(epoch from clock_timestamp() - refilled_at))::float8 as tokens,
-                capacity, refill_rate as "refillRate"
-              from rate_limit_buckets order by key limit 50`,
+            readBudgets,
             sql<CursorRow>`
               select key, left(value, 200) as value, extract(epoch from clock_timestamp() - updated_at)::float8 as "ageSeconds"
               from ingest_state order by key limit 100`,
@@ -124,7 +136,12 @@ export class HealthReads extends Context.Service<
         )
         return { ...ages[0]!, instances, feeds, budgets, cursors, databaseBytes: bytes }
       })
-      return HealthReads.of({ facts })
+      const programs = sql<ProgramRow>`
+        select service, count(*)::int as running,
+          count(*) filter (where ok and seen_at > clock_timestamp() - ${silentAfter}::interval)::int as well
+        from service_instances where seen_at > clock_timestamp() - ${forgottenAfter}::interval
+        group by service order by service`.pipe(Effect.withSpan("HealthReads.programs"))
+      return HealthReads.of({ facts, budgets: readBudgets, programs })
     })
   )
 }

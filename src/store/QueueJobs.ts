@@ -103,8 +103,11 @@ export class QueueJobs extends Context.Service<
     ): Effect.Effect<ReadonlyMap<number, string>, QueueError>
     /** Nothing can be claimed before. */
     join(member: Member, ttlSeconds: number): Effect.Effect<void, QueueError>
-    /** Renews the lease; false: it is lost, and all that was held with it. */
-    beat(instance: string, ttlSeconds: number): Effect.Effect<boolean, SqlError>
+    /**
+     * Renews the lease; false: it is lost, and all that was held with it. `held`: the ids of all that the worker knows to hold; what it
+     * was given longer than `ttlSeconds` ago without learning of it is given back.
+     */
+    beat(instance: string, ttlSeconds: number, held: Iterable<string>): Effect.Effect<boolean, SqlError>
     /** Up to `wanted` jobs, lane by lane; nothing when the lease is lost. */
     claim(instance: string, lanes: ReadonlyArray<Lane>, wanted: number): Effect.Effect<Claim | undefined, SqlError>
     /** In a transaction: whether the job is still held, and if so it stays held until the transaction ends. */
@@ -115,6 +118,14 @@ export class QueueJobs extends Context.Service<
     fail(instance: string, jobs: ReadonlyArray<Failure>): Effect.Effect<ReadonlyArray<SetBack>, SqlError>
     /** Gives back what was not run to its end; the attempt does not count. */
     release(instance: string, jobs: ReadonlyArray<Held>): Effect.Effect<ReadonlyArray<string>, SqlError>
+    /**
+     * What became of jobs that this worker asked to end, but whose answer it did not get: `done`, or the cause that it gave. Those that
+     * others ended or have are not among them.
+     */
+    ended(
+      instance: string,
+      jobs: ReadonlyArray<Held>
+    ): Effect.Effect<ReadonlyMap<string, { readonly isDone: boolean; readonly cause: string | null }>, SqlError>
     /** Gives everything back, and ends the lease. */
     leave(instance: string): Effect.Effect<number, SqlError>
     /** Takes the jobs of workers whose lease ran out. */
@@ -125,10 +136,10 @@ export class QueueJobs extends Context.Service<
     tell(note: string): Effect.Effect<void, SqlError>
     /** Gives dead letters a new set of attempts. The ids of those that live again. */
     revive(ids: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<string>, QueueError>
-    /** Deletes at most `most` finished jobs older than this. How many. */
+    /** Deletes at most `most` done jobs and as many dead letters, of those that ended longer ago than this. How many. */
     clean(doneHours: number, failedHours: number, most: number): Effect.Effect<number, QueueError>
-    /** The markets that unfinished jobs of a type name. */
-    tickersOf(type: string): Effect.Effect<ReadonlySet<string>, SqlError>
+    /** Those of the markets that an unfinished job of these types names. */
+    named(types: ReadonlyArray<string>, tickers: ReadonlyArray<string>): Effect.Effect<ReadonlySet<string>, SqlError>
     readonly depths: Effect.Effect<ReadonlyArray<Depth>, SqlError>
   }
 >()("kalshi-ingestor/store/QueueJobs") {
@@ -183,8 +194,8 @@ const make = (sql: PgClient.PgClient, guard: Guard) => {
         Effect.asVoid(sql`select queue_join(${instance}, ${host}, ${pid}, ${texts(types)}, ${ttl}::float8)`),
       may("work")
     ),
-    beat: Effect.fn("QueueJobs.beat")((instance, ttl) =>
-      sql<{ alive: boolean }>`select queue_beat(${instance}, ${ttl}::float8) as alive`.pipe(
+    beat: Effect.fn("QueueJobs.beat")((instance, ttl, held) =>
+      sql<{ alive: boolean }>`select queue_beat(${instance}, ${ttl}::float8, ${int8s([...held])}) as alive`.pipe(
         Effect.map((rows) => rows[0]!.alive)
       )
     ),
@@ -252,6 +263,17 @@ const make = (sql: PgClient.PgClient, guard: Guard) => {
         Effect.map((rows) => rows.map(({ id }) => String(id)))
       )
     ),
+    ended: Effect.fn("QueueJobs.ended")((instance, jobs) =>
+      sql<{ id: bigint; done: boolean; cause: string | null }>`
+        with asked as (select * from unnest(${ids(jobs)}, ${fences(jobs)}) as d(id, fence))
+        select f.id, f.status = 'done' as done, f.last_error as cause
+        from queue_finished f join asked d on f.id = d.id and f.fence = d.fence where f.locked_by = ${instance}
+        union all
+        select q.id, false, q.last_error from queue_jobs q join asked d on q.id = d.id and q.fence = d.fence
+        where q.locked_by is null`.pipe(
+        Effect.map((rows) => new Map(rows.map(({ cause, done, id }) => [String(id), { isDone: done, cause }])))
+      )
+    ),
     leave: Effect.fn("QueueJobs.leave")((instance) =>
       sql<{ given: number }>`select queue_leave(${instance}) as given`.pipe(Effect.map((rows) => rows[0]!.given))
     ),
@@ -282,10 +304,12 @@ const make = (sql: PgClient.PgClient, guard: Guard) => {
         ),
       may("upkeep")
     ),
-    tickersOf: Effect.fn("QueueJobs.tickersOf")((type) =>
+    named: Effect.fn("QueueJobs.named")((types, tickers) =>
       sql<{ ticker: string }>`
-        select distinct jsonb_array_elements_text(payload -> 'tickers') as ticker
-        from queue_jobs where job_type = ${type} and jsonb_typeof(payload -> 'tickers') = 'array'`.pipe(
+        select ticker from (
+          select distinct jsonb_array_elements_text(payload -> 'tickers') as ticker
+          from queue_jobs where job_type = any (${texts(types)}) and jsonb_typeof(payload -> 'tickers') = 'array'
+        ) named where ticker = any (${texts(tickers)})`.pipe(
         Effect.map((rows) => new Set(rows.map(({ ticker }) => ticker)))
       )
     ),
@@ -309,4 +333,4 @@ const make = (sql: PgClient.PgClient, guard: Guard) => {
 }
 
 /** Text as the database takes it, and not a page of it. */
-const storable = (cause: string) => cause.replaceAll("\u0000", "").slice(0, 2000)
+export const storable = (cause: string) => cause.replaceAll("\u0000", "").slice(0, 2000)

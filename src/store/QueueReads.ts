@@ -4,7 +4,6 @@ import * as Layer from "effect/Layer"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Timestamp } from "../market/Timestamp.ts"
-import { Guardrails, mayQueue, type NotOurs } from "../runtime/Guardrails.ts"
 
 export interface QueueCount {
   readonly jobType: string
@@ -39,8 +38,6 @@ export interface QueueWorker {
 }
 
 export interface QueueFacts {
-  /** False when this database has no work queue. */
-  readonly enabled: boolean
   readonly counts: ReadonlyArray<QueueCount>
   readonly running: ReadonlyArray<QueueJob>
   readonly waiting: ReadonlyArray<QueueJob>
@@ -48,35 +45,22 @@ export interface QueueFacts {
   readonly workers: ReadonlyArray<QueueWorker>
 }
 
-const none: QueueFacts = { enabled: false, counts: [], running: [], waiting: [], failed: [], workers: [] }
 const shown = 50
 
-/** The work queue as people look at it, and jobs that they ask for. */
-export class QueueReads extends Context.Service<
-  QueueReads,
-  {
-    readonly facts: Effect.Effect<QueueFacts, SqlError>
-    /** Asks for all candles and trades of a market once more; false when there is no queue, or such a job waits already. */
-    readonly enqueueBackfill: (ticker: string) => Effect.Effect<"entered" | "waiting" | "no-queue", SqlError | NotOurs>
-    /** Sets failed jobs going again; how many. */
-    readonly retry: (ids: ReadonlyArray<string>) => Effect.Effect<number, SqlError | NotOurs>
-  }
->()("kalshi-ingestor/store/QueueReads") {
+/** The work queue as people look at it. */
+export class QueueReads extends Context.Service<QueueReads, { readonly facts: Effect.Effect<QueueFacts, SqlError> }>()(
+  "kalshi-ingestor/store/QueueReads"
+) {
   static readonly layer = Layer.effect(
     QueueReads,
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
-      const guard = yield* Guardrails
-      const isThere = sql<{ readonly there: boolean }>`select to_regclass('queue_jobs') is not null as there`.pipe(
-        Effect.map((rows) => rows[0]!.there)
-      )
       const job = sql.literal(`
         id::text as id, job_type as "jobType", priority, attempts, max_attempts as "maxAttempts",
         coalesce(payload -> 'tickers' ->> 0, left(payload::text, 80)) as about, rfc3339(created_at) as "createdAt",
         locked_by as "lockedBy", left(last_error, 300) as "lastError"`)
 
       const facts = Effect.gen(function* () {
-        if (!(yield* isThere)) return none
         const [counts, running, waiting, failed, workers] = yield* Effect.all(
           [
             sql<QueueCount>`
@@ -113,28 +97,10 @@ export class QueueReads extends Context.Service<
           ],
           { concurrency: 5 }
         )
-        return { enabled: true, counts, running, waiting, failed, workers }
+        return { counts, running, waiting, failed, workers }
       }).pipe(Effect.withSpan("QueueReads.facts"))
 
-      const enqueueBackfill = Effect.fn("QueueReads.enqueueBackfill")(function* (ticker: string) {
-        yield* mayQueue(guard, "enqueue")
-        if (!(yield* isThere)) return "no-queue"
-        const rows = yield* sql`
-          select id from queue_enqueue(
-            array['backfill_market'], array[${JSON.stringify({ tickers: [ticker], force_full: true })}::text], array[1],
-            array[${`portal:${ticker}`}::text], array[0::float8], array[5], true)`
-        return rows.length === 0 ? "waiting" : "entered"
-      })
-
-      const retry = Effect.fn("QueueReads.retry")(function* (ids: ReadonlyArray<string>) {
-        yield* mayQueue(guard, "retry")
-        if (!(yield* isThere)) return 0
-        const rows = yield* sql`
-          select queue_revive(array(select id::bigint from jsonb_array_elements_text(${JSON.stringify(ids)}::jsonb) as id))`
-        return rows.length
-      })
-
-      return QueueReads.of({ facts, enqueueBackfill, retry })
+      return QueueReads.of({ facts })
     })
   )
 }

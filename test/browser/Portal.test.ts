@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { BrowserContext, Page } from "playwright-core"
+import { ForecastScores } from "../../src/store/ForecastScores.ts"
 import { cardsAreUpToDate, Portal, password, storeTick } from "../portal/PortalFixture.ts"
 import { browser, isInstalled, signIn } from "./Chromium.ts"
 
@@ -48,6 +49,12 @@ const seed = Effect.gen(function* () {
     from market_keys, generate_series(1, 3) i`
   yield* sql`insert into service_instances (instance, service, host, pid, started_at, seen_at, ok, parts)
     values ('ws-1', 'ws', 'node1', 7, now(), now() + interval '1 hour', true, '{"capture":{"ok":true,"detail":"live"}}')`
+  yield* sql`
+    insert into market_predictions (event_ticker, market_ticker, predicted_at, yes_prob, handler, close_time, quote_mid_dollars)
+    select event_ticker, ticker, close_time - interval '10 minutes', 0.2 + 0.1 * (length(ticker) % 5), h, close_time, 0.6
+    from markets, (values ('baseline:market_mid'), ('statistical:diffusion')) v (h) where result is not null`
+  yield* sql`update markets set settlement_value_dollars = case when result = 'yes' then 1 else 0 end, settlement_ts = now() where result is not null`
+  yield* ForecastScores.use((scores) => scores.score(1000, false)).pipe(Effect.provide(ForecastScores.layer))
   yield* cardsAreUpToDate
   yield* sql`select refresh_coverage_day() from generate_series(1, 3)`
 })
@@ -71,7 +78,52 @@ const seriousViolations = async (page: Page): Promise<ReadonlyArray<string>> => 
       .map(({ id, nodes }) => id + ": " + nodes.slice(0, 3).map(({ html, failureSummary }) => html + " " + failureSummary).join(" | ")))`)
 }
 
-const portal = Portal.layerWith({ WEB_PORTAL_LIMIT: "10" }, new URL("../../dist/web/", import.meta.url))
+/** A server on a port of its own, for as long as the scope is open. */
+const served = (contentType: string, answer: (path: string) => string) =>
+  Effect.acquireRelease(
+    Effect.callback<{ readonly url: string; readonly close: () => void }>((resume) => {
+      const server = createServer((request, response) => {
+        response.setHeader("content-type", contentType)
+        response.end(answer(request.url ?? ""))
+      })
+      server.listen(0, "127.0.0.1", () => {
+        const address = server.address()
+        const port = typeof address === "object" ? address?.port : 0
+        resume(Effect.succeed({ url: `http://127.0.0.1:${port}`, close: () => server.close() }))
+      })
+    }),
+    ({ close }) => Effect.sync(close)
+  )
+
+let exchangeCalls = 0
+
+/** The exchange's public route for the markets of the one event that a test asks for. */
+const exchange = served("application/json", () => {
+  exchangeCalls += 1
+  const market = (i: number) => ({
+    ticker: `KXBTC-A6-T${i}`,
+    event_ticker: "KXBTC-A6",
+    status: "active",
+    yes_bid_dollars: "0.1100",
+    yes_ask_dollars: `0.${20 + exchangeCalls}00`,
+    volume_fp: "99.00"
+  })
+  return JSON.stringify({ cursor: "", markets: [market(1), market(2), market(3)] })
+})
+
+const portal = Layer.unwrap(
+  Effect.map(exchange, ({ url }) =>
+    Portal.layerWith(
+      {
+        WEB_PORTAL_LIMIT: "10",
+        KALSHI_REST_URL: `${url}/trade-api/v2`,
+        WEB_PORTAL_EVENT_AUTO_SNAPSHOT_SEC: "2",
+        WEB_PORTAL_SNAPSHOT_PREFER_TICKS_SEC: "0"
+      },
+      new URL("../../dist/web/", import.meta.url)
+    )
+  )
+)
 
 describe.skipIf(!isInstalled)(`in Chromium${isInstalled ? "" : ": install Debian's chromium"}`, () => {
   layer(
@@ -123,6 +175,10 @@ describe.skipIf(!isInstalled)(`in Chromium${isInstalled ? "" : ": install Debian
           await closed.getByRole("link", { name: /\d/ }).first().waitFor()
           assert.strictEqual(await closed.getByRole("rowheader").count(), 10)
           await closed.getByRole("button", { name: "Load more" }).click()
+          await closed.getByRole("rowheader").nth(15).waitFor()
+          assert.strictEqual(await closed.getByRole("rowheader").count(), 20)
+          await page.waitForURL(/closed=20/)
+          await page.reload()
           await closed.getByRole("rowheader").nth(15).waitFor()
           assert.strictEqual(await closed.getByRole("rowheader").count(), 20)
           await page.keyboard.press("/")
@@ -196,23 +252,74 @@ describe.skipIf(!isInstalled)(`in Chromium${isInstalled ? "" : ": install Debian
     )
 
     it.effect(
+      "says on its first page which programs are well, and opens an event from anywhere in its row",
+      () =>
+        inBrowser(async (page, origin) => {
+          await signIn(page, origin, password)
+          const programs = page.getByRole("list", { name: "Programs" })
+          await programs.getByRole("link", { name: /ws is well/ }).waitFor()
+          await programs.getByRole("link", { name: /queue 0 waiting/ }).waitFor()
+          await page.getByText("Recorded here: hourly and daily events").waitFor()
+          const row = page.getByRole("row", { name: /Bitcoin price 3/ }).first()
+          const volume = await row.getByRole("cell").nth(3).boundingBox()
+          await page.mouse.click(volume!.x + volume!.width / 2, volume!.y + volume!.height / 2)
+          await page.waitForURL(/\/event\/KXBTC-A3$/)
+        }),
+      60_000
+    )
+
+    it.effect(
+      "downloads a span of a market",
+      () =>
+        inBrowser(async (page, origin) => {
+          await signIn(page, origin, password, "/market/KXBTC-A3-T1")
+          const section = page.getByRole("region", { name: "Download" })
+          await section.getByText("All of it").waitFor()
+          const local = (minutesAgo: number) =>
+            page.evaluate<string>(
+              `(() => { const t = new Date(Date.now() - ${minutesAgo} * 60000); return new Date(t - t.getTimezoneOffset() * 60000).toISOString().slice(0, 19) })()`
+            )
+          const lines = async () => {
+            const coming = page.waitForEvent("download")
+            await section.getByRole("listitem").filter({ hasText: "candles" }).getByText("NDJSON").click()
+            const stream = await (await coming).createReadStream()
+            let text = ""
+            for await (const part of stream) text += String(part)
+            return text.trim().split("\n").length
+          }
+          assert.strictEqual(await lines(), 79)
+          await section.getByLabel("From, your time").fill(await local(31.5))
+          await section.getByLabel("To, your time").fill(await local(21.5))
+          await section.getByText("From is in it, To is not.").waitFor()
+          assert.strictEqual(await lines(), 10)
+          await section.getByLabel("To, your time").fill(await local(40))
+          await section.getByText("From is not before To.").waitFor()
+          assert.strictEqual(await section.getByRole("link", { name: "CSV" }).count(), 0)
+        }),
+      60_000
+    )
+
+    it.effect(
+      "keeps the filters of opportunities in the address",
+      () =>
+        inBrowser(async (page, origin) => {
+          await signIn(page, origin, password, "/opportunities?quality=all&side=sell")
+          await page.getByLabel("Direction").waitFor()
+          assert.strictEqual(await page.getByLabel("Direction").inputValue(), "sell")
+          await page.getByText("Model against market").first().click()
+          const asked = page.waitForRequest((request) => /minGap=0\.05/.test(request.url()))
+          await page.getByLabel("Gap of at least").selectOption("0.05")
+          await asked
+          await page.waitForURL(/view=model.*gap=0\.05/)
+        }),
+      60_000
+    )
+
+    it.effect(
       "refuses what another site asks for",
       () =>
         Effect.gen(function* () {
-          const evil = yield* Effect.acquireRelease(
-            Effect.callback<{ readonly url: string; readonly close: () => void }>((resume) => {
-              const server = createServer((_, response) => {
-                response.setHeader("content-type", "text/html")
-                response.end("<title>elsewhere</title>")
-              })
-              server.listen(0, "127.0.0.1", () => {
-                const address = server.address()
-                const port = typeof address === "object" ? address?.port : 0
-                resume(Effect.succeed({ url: `http://127.0.0.1:${port}`, close: () => server.close() }))
-              })
-            }),
-            ({ close }) => Effect.sync(close)
-          )
+          const evil = yield* served("text/html", () => "<title>elsewhere</title>")
           yield* inBrowser(async (page, origin) => {
             await signIn(page, origin, password)
             await page.goto(evil.url)
@@ -222,8 +329,47 @@ describe.skipIf(!isInstalled)(`in Chromium${isInstalled ? "" : ": install Debian
             )
             await page.getByRole("button").click()
             assert.strictEqual((await answered).status(), 403)
+            await page.goto(evil.url)
+            const again = page.waitForResponse((response) => response.url().startsWith(origin))
+            await page.setContent(
+              `<form method="post" action="${origin}/api/events/KXBTC-A6/snapshot"><button>win</button></form>`
+            )
+            await page.getByRole("button").click()
+            assert.strictEqual((await again).status(), 403)
+            assert.strictEqual(exchangeCalls, 0)
           })
         }).pipe(Effect.scoped),
+      60_000
+    )
+
+    it.effect(
+      "reads an event's quotes from the exchange when told to, again and again while it is told to",
+      () =>
+        inBrowser(async (page, origin) => {
+          await signIn(page, origin, password, "/event/KXBTC-A6")
+          const outcomes = page.getByRole("region", { name: /^Outcomes/ })
+          await outcomes.getByText("no quote").first().waitFor()
+          await page.getByRole("button", { name: "Snapshot" }).click()
+          await page.getByText("Done: 3 quotes were read from the exchange.").waitFor()
+          assert.strictEqual(exchangeCalls, 1)
+          await outcomes.getByRole("row", { name: "above 2" }).getByText("21¢").waitFor()
+          assert.strictEqual(await outcomes.getByText("snapshot", { exact: true }).count(), 2)
+          await page.getByLabel("every 2 s").check()
+          await page
+            .getByRole("timer")
+            .getByText(/next in [12] s/)
+            .waitFor()
+          await outcomes
+            .getByRole("row", { name: "above 2" })
+            .getByText(/^(2[3-9]|[3-9]\d)¢$/)
+            .waitFor()
+          await page.getByLabel("every 2 s").uncheck()
+          await page.getByRole("timer").waitFor({ state: "detached" })
+          await page.waitForTimeout(300)
+          const calls = exchangeCalls
+          await page.waitForTimeout(2600)
+          assert.strictEqual(exchangeCalls, calls)
+        }),
       60_000
     )
 
@@ -237,6 +383,8 @@ describe.skipIf(!isInstalled)(`in Chromium${isInstalled ? "" : ": install Debian
             "/event/KXBTC-A3",
             "/market/KXBTC-A3-T1",
             "/opportunities?quality=all",
+            "/forecasts",
+            "/opportunities?view=model&gap=0.02",
             "/coverage",
             "/queue",
             "/health",
@@ -248,10 +396,15 @@ describe.skipIf(!isInstalled)(`in Chromium${isInstalled ? "" : ": install Debian
           ] as const) {
             await page.emulateMedia({ colorScheme, reducedMotion: "reduce" })
             await page.setViewportSize({ width, height: 850 })
-            for (const path of colorScheme === "light" ? pages : pages.slice(0, 5)) {
+            for (const path of colorScheme === "light" ? pages : pages.slice(0, 7)) {
               await page.goto(origin + path)
               await page.waitForLoadState("load")
               await page.waitForTimeout(400)
+              if (path === "/forecasts")
+                await page
+                  .getByRole("img", { name: /^Calibration curve/ })
+                  .first()
+                  .waitFor()
               const violations = await seriousViolations(page)
               assert.deepStrictEqual(violations, [], `${path} ${colorScheme}`)
               const overflow = await page.evaluate<number>("document.documentElement.scrollWidth - innerWidth")

@@ -12,7 +12,7 @@ export const password = "open sesame"
 const announcement = (line: string): { rest: string; ws: string; control: string; clock: string } => JSON.parse(line)
 
 /**
- * What `npm run demo` starts, piece by piece: the simulated exchange, and migrator, rest, ws and portal of dist/ that record it. `ws` may be
+ * What `npm run demo` starts, piece by piece: the simulated exchange, and migrator, rest, ws, worker, predictor and portal of dist/ that record it. `ws` may be
  * ended and started again, so that there is a hole to show.
  */
 export const recording = Effect.fnUntraced(function* (options: { readonly speed: number; readonly rate: number }) {
@@ -49,7 +49,15 @@ export const recording = Effect.fnUntraced(function* (options: { readonly speed:
   const migrated = yield* Programs.run("migrator", env)
   if (migrated.code !== 0) return yield* Effect.die(new Error(migrated.stderr))
   const logins = yield* Programs.logins(url, { DATA_DIR: home })
-  yield* Programs.running("rest", { ...env, ...logins })
+  yield* Programs.running("rest", { ...env, ...logins, WORK_QUEUE_ENABLE: "1" })
+  yield* Programs.running("worker", { ...env, ...logins })
+  yield* Programs.running("predictor", {
+    ...env,
+    ...logins,
+    PREDICTION_ENABLE: "1",
+    PREDICTION_HANDLER: "baseline:market_mid,statistical:diffusion",
+    PREDICTION_POLL_SECONDS: "5"
+  })
   const port = yield* Ports.free()
   yield* Programs.running("portal", {
     ...env,

@@ -36,13 +36,14 @@ const chosen = Effect.gen(function* () {
     order by m.open_time < g.began - interval '10 minutes' desc, m.close_time - m.open_time, abs(q.yes_bid_dollars - 0.5) limit 1`
   const [cover] = yield* sql<{ series: string; day: string }>`
     select series_ticker as series, day::text as day from coverage_days where state = 'live' group by 1, 2
-    order by sum(hours) between 20 and 400 desc, sum(hours) desc limit 1`
+    order by series_ticker like 'KXHIGH%' desc, sum(hours) desc limit 1`
   return {
     market: `/market/${market?.market}`,
     event: `/event/${event?.event}`,
     index: "/",
-    opportunities: "/opportunities?quality=all",
+    opportunities: "/opportunities?view=model&gap=0.02&confidence=0",
     coverage: cover === undefined ? "/coverage" : `/coverage?series=${cover.series}&day=${cover.day}`,
+    forecasts: "/forecasts",
     health: "/health",
     queue: "/queue",
     access: "/access"

@@ -94,12 +94,25 @@ describe("with a queue", { timeout: 60_000 }, () => {
       yield* pass
       assert.strictEqual((yield* rows).length, handed.length, "what is handed in already is not handed in again")
 
+      const stillMissing = MarketCatchUp.use((catchUp) =>
+        catchUp.pages({ stages: ["closed", "settled"], includeMissing: false }).pipe(
+          Stream.mapEffect((markets) => catchUp.catchUp(markets)),
+          Stream.runFold(
+            () => 0,
+            (sum, found) => sum + found.stillMissing
+          )
+        )
+      ).pipe(Effect.provide(delegated))
+      assert.isAtLeast(yield* stillMissing, 4 * 24, "what is handed in is not here yet")
+      assert.strictEqual((yield* rows).length, handed.length)
+
       const done = yield* handlers
       yield* Effect.gen(function* () {
         yield* worker(done, { WORK_QUEUE_LEASE_SECONDS: "5" })
         yield* finished
       }).pipe(Effect.scoped, Effect.provide(WakeUp.layerListen.pipe(Layer.provideMerge(QueueJobs.layer))))
       assert.isTrue((yield* rows).every(({ status }) => status === "done"))
+      assert.strictEqual(yield* stillMissing, 0)
       const markets: ReadonlyArray<Market> = (yield* Stream.runCollect(
         rest.markets({ seriesTicker: "KXSOLD", minCloseSeconds: Math.floor((startMs - 4.5 * hour) / 1000) })
       )).filter(({ status }) => status !== "initialized")

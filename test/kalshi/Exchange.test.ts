@@ -21,13 +21,11 @@ const clientOf = ({ keyId, privateKeyPem, restUrl, wsUrl }: Simulator["Service"]
     Layer.provideMerge(RateLimit.layerMemory.pipe(Layer.provide(KalshiHttp.layer))),
     Layer.provide(Signer.layer),
     Layer.provide(
-      Layer.succeed(Credentials, {
-        credential: Option.some({
-          keyId,
-          privateKey: Crypto.createPrivateKey(privateKeyPem),
-          algorithm: "rsa" as const
-        })
-      })
+      Layer.sync(Credentials, () =>
+        Credentials.holding(
+          Option.some({ keyId, privateKey: Crypto.createPrivateKey(privateKeyPem), algorithm: "rsa" })
+        )
+      )
     ),
     Layer.provideMerge(Drift.layer),
     Layer.provide(configOf({ KALSHI_REST_URL: restUrl, KALSHI_WS_URL: wsUrl }))

@@ -21,9 +21,9 @@ const refusing = Layer.succeed(KalshiHttp, {
   get: ({ template }) => Effect.fail(new KalshiRestError({ route: template, reason: { _tag: "NotFound" } }))
 })
 const { privateKey } = Crypto.generateKeyPairSync("ed25519")
-const keyed = Layer.succeed(Credentials, {
-  credential: Option.some({ keyId: "key-1", privateKey, algorithm: "ed25519" as const })
-})
+const keyed = Layer.sync(Credentials, () =>
+  Credentials.holding(Option.some({ keyId: "key-1", privateKey, algorithm: "ed25519" }))
+)
 const depsOf = (http: Layer.Layer<KalshiHttp>) => Layer.mergeAll(http, keyed, configOf({}))
 const deps = depsOf(account)
 

@@ -11,6 +11,7 @@ import { PortalConfig } from "../../src/portal/PortalConfig.ts"
 import { PortalRoutes } from "../../src/portal/PortalServer.ts"
 import { WebAssets } from "../../src/portal/WebAssets.ts"
 import { ExchangeTime } from "../../src/runtime/ExchangeTime.ts"
+import { Health } from "../../src/runtime/Health.ts"
 import { Loops } from "../../src/runtime/Loops.ts"
 import { TestDatabase } from "../support/Database.ts"
 
@@ -118,7 +119,7 @@ export class Portal extends Context.Service<
     )
     const served = HttpRouter.serve(PortalRoutes, { disableLogger: true, disableListenLog: true }).pipe(
       Layer.provide(WebAssets.layerFrom(pages)),
-      Layer.provide([PortalConfig.layer, ExchangeTime.layerReal, Loops.layer]),
+      Layer.provide([PortalConfig.layer, ExchangeTime.layerReal, Loops.layer, Health.layer]),
       Layer.provide(settings)
     )
     return Portal.layerNoDeps.pipe(

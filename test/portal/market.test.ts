@@ -1,10 +1,13 @@
 import { createServer } from "node:http"
+import * as PgClient from "@effect/sql-pg/PgClient"
 import { assert, layer } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
 import * as SqlClient from "effect/sql/SqlClient"
 import { fromMillis } from "../../src/market/Timestamp.ts"
+import { channel } from "../../src/store/QueueJobs.ts"
 import { cardsAreUpToDate, Portal, seed, storeTick } from "./PortalFixture.ts"
 
 const ticker = "KXBTCD-1-T2"
@@ -247,24 +250,39 @@ layer(portal, { timeout: "60 seconds", excludeTestServices: true })("a market", 
     })
   )
 
-  it.effect("is backfilled by a job, entered once, where there is a queue", () =>
+  it.effect("is backfilled by a job, entered once", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
-      const [there] = yield* sql<{ queue: boolean }>`select to_regclass('queue_jobs') is not null as queue`
-      const queue = yield* read("/api/queue")
-      assert.strictEqual(queue.enabled, there!.queue)
-      const first = yield* ask(at("/backfill"), "POST")
-      if (!there!.queue) return assert.strictEqual(first.status, 409)
-      assert.deepInclude(JSON.parse(first.body), { done: true })
+      assert.deepInclude(JSON.parse((yield* ask(at("/backfill"), "POST")).body), { done: true })
       assert.deepInclude(JSON.parse((yield* ask(at("/backfill"), "POST")).body), { done: false })
       const jobs =
         yield* sql`select payload ->> 'force_full' as full from queue_jobs where job_type = 'backfill_market'`
       assert.deepStrictEqual(jobs, [{ full: "true" }])
-      yield* Effect.sleep("1100 millis")
       const [waiting] = (yield* read("/api/queue")).waiting
       assert.deepInclude(waiting, { jobType: "backfill_market", about: ticker, status: "pending" })
       assert.strictEqual((yield* ask("/api/markets/NOPE/backfill", "POST")).status, 404)
     })
+  )
+
+  it.effect("has failed jobs that a person may set going again, which workers hear of", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      const portal = yield* Portal
+      const [failed] = yield* sql<{ id: string }>`
+        insert into queue_finished (id, job_type, payload, status, priority, available_at, attempts, max_attempts, fence, last_error, created_at)
+        values (nextval('queue_positions'), 'repair_gap', '{"tickers":["M"]}', 'failed', 5, now(), 5, 5, 5, 'no', now())
+        returning id::text`
+      const retry = () =>
+        portal.ask("/api/queue/retry", { method: "POST", headers: cookie!, json: { ids: [failed!.id] } })
+      const heard = yield* sql.listen(channel)
+      assert.deepStrictEqual(JSON.parse((yield* retry()).body), { retried: 1 })
+      const note = yield* Effect.timeout(Queue.take(heard), "10 seconds")
+      assert.deepStrictEqual(JSON.parse(note.payload), { job_type: "repair_gap", jobs: 1 })
+      assert.strictEqual((yield* retry()).status, 409)
+      assert.deepStrictEqual(yield* sql`select status, attempts from work_queue where id = ${failed!.id}::int8`, [
+        { status: "pending", attempts: 0 }
+      ])
+    }).pipe(Effect.scoped)
   )
 
   it.effect("is on the pages of health and coverage", () =>

@@ -1,4 +1,4 @@
-import type * as PgClient from "@effect/sql-pg/PgClient"
+import * as PgClient from "@effect/sql-pg/PgClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -23,12 +23,12 @@ const heard = <A>(next: Effect.Effect<A>) =>
 const nothing = <A>(next: Effect.Effect<A>) =>
   Effect.timeoutOption(next, "400 millis").pipe(Effect.map((hint) => hint._tag))
 
-/** A subscription that is established, and whose first hint, to look in any case, was taken. */
+/** A subscription that is established, and whose first hints, one for each way they come, were taken. */
 const ready = Effect.fnUntraced(function* (types: ReadonlyArray<"backfill_market" | "cleanup_market">) {
   const wakeUp = yield* WakeUp
   const hints = yield* wakeUp.subscribe(types)
   yield* heard(hints.next)
-  yield* Effect.timeoutOption(hints.next, "200 millis")
+  yield* Effect.timeoutOption(hints.next, "1 second").pipe(Effect.repeat({ until: (hint) => hint._tag === "None" }))
   return hints
 })
 
@@ -88,6 +88,18 @@ export const suite = <E>(
         yield* wakeUp.announce(new Map([["backfill_market", 50]] as const))
         assert.strictEqual(yield* heard(first.next), "Some")
         assert.strictEqual(yield* heard(second.next), "Some")
+      })
+    )
+
+    test(
+      "what SQL enters is heard of, too",
+      Effect.gen(function* () {
+        const sql = yield* PgClient.PgClient
+        const hints = yield* ready(["backfill_market"])
+        yield* sql`insert into work_queue (job_type, payload) values ('cleanup_market', '{"tickers":["M"]}')`
+        assert.strictEqual(yield* nothing(hints.next), "None")
+        yield* sql`insert into work_queue (job_type, payload) values ('backfill_market', '{"tickers":["M"]}')`
+        assert.strictEqual(yield* heard(hints.next), "Some")
       })
     )
 

@@ -4,7 +4,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
-import { JobFailed } from "../../src/queue/Job.ts"
+import { Fenced, JobFailed } from "../../src/queue/Job.ts"
 import type { Handlers } from "../../src/queue/JobHandlers.ts"
 import { WakeUp } from "../../src/queue/WakeUp.ts"
 import { WorkQueue } from "../../src/queue/WorkQueue.ts"
@@ -58,7 +58,7 @@ describe("Worker", () => {
       yield* Effect.sleep("300 millis")
       yield* queue.enqueue(backfills(20))
       yield* finished
-    }).pipe(Effect.scoped, Effect.provide(queueOf({}, WakeUp.layerSilent)))
+    }).pipe(Effect.scoped, Effect.provide(queueOf({}, WakeUp.layerMuted(WakeUp.layerListen))))
   )
 
   it.live("finds jobs at once whose transaction committed after later ones were done", () =>
@@ -140,24 +140,29 @@ describe("Worker", () => {
   it.live("leaves jobs alone that it has no handler for, or is told not to take", () =>
     Effect.gen(function* () {
       const queue = yield* WorkQueue
+      const taken: Array<string> = []
+      const take = ({ type }: { readonly type: string }) => Effect.sync(() => void taken.push(type))
+      yield* queue.enqueue([
+        { type: "archive_partition", payload: { table: "ticks", partition: "ticks_20260824" }, priority: 0 },
+        { type: "discover_market", payload: { tickers: ["M"] }, priority: 0 },
+        ...backfills(50)
+      ])
       yield* worker(
-        { backfill_market: () => Effect.void, discover_market: () => Effect.void },
+        { backfill_market: take, discover_market: take },
         { WORK_QUEUE_JOB_TYPES: "backfill_market,archive_partition" }
       )
-      yield* queue.enqueue([
-        { type: "archive_partition", payload: { table: "ticks", partition: "ticks_20260824" } },
-        { type: "discover_market", payload: { tickers: ["M"] } },
-        ...backfills(1)
-      ])
-      yield* until(rows, (all) => all.some(({ status }) => status === "done"))
-      yield* Effect.sleep("500 millis")
+      // The others are older and more urgent: a worker that could take them would have done so first.
+      yield* until(rows, (all) => all.filter(({ status }) => status === "done").length === 50)
       assert.deepStrictEqual(
-        (yield* rows).map(({ attempts, status }) => [status, attempts]),
+        (yield* rows).slice(0, 2).map(({ attempts, status }) => [status, attempts]),
         [
           ["pending", 0],
-          ["pending", 0],
-          ["done", 1]
+          ["pending", 0]
         ]
+      )
+      assert.deepStrictEqual(
+        taken,
+        Array.from({ length: 50 }, () => "backfill_market")
       )
     }).pipe(withQueue())
   )
@@ -170,6 +175,15 @@ describe("Worker", () => {
         String((error as Error).message),
         'WORK_QUEUE_JOB_TYPES: "backfil_market" is not one of backfill_market, discover_market, repair_gap, cleanup_market, archive_partition; set it like WORK_QUEUE_JOB_TYPES=backfill_market'
       )
+    }).pipe(withQueue())
+  )
+
+  it.live("a lease so long that a dead worker's jobs would wait for half a minute is one line that says so", () =>
+    Effect.gen(function* () {
+      const wrong = yield* worker({ backfill_market: () => Effect.void }, { WORK_QUEUE_LEASE_SECONDS: "21" })
+      const message = String(((yield* Effect.flip(wrong.ended)) as Error).message)
+      assert.match(message, /^WORK_QUEUE_LEASE_SECONDS: .*20/)
+      assert.notInclude(message, "\n")
     }).pipe(withQueue())
   )
 
@@ -208,15 +222,17 @@ describe("Worker", () => {
       yield* effects
       const began = yield* Deferred.make<void>()
       const goOn = yield* Deferred.make<void>()
+      const tried = yield* Deferred.make<ReadonlyArray<unknown>>()
       yield* worker({
-        backfill_market: ({ commit, payload }) =>
-          Deferred.succeed(began, undefined).pipe(
+        backfill_market: ({ commit, fenced, payload }) => {
+          const write = note(payload.tickers[0], "late").pipe(Effect.provideService(PgClient.PgClient, acting))
+          return Deferred.succeed(began, undefined).pipe(
             Effect.andThen(Deferred.await(goOn)),
-            Effect.andThen(
-              commit(note(payload.tickers[0], "late").pipe(Effect.provideService(PgClient.PgClient, acting)))
-            ),
+            Effect.andThen(Effect.all([Effect.flip(fenced(write)), Effect.flip(commit(write))])),
+            Effect.tap((errors) => Deferred.succeed(tried, errors)),
             Effect.uninterruptible
           )
+        }
       })
       yield* queue.enqueue(backfills(1))
       yield* Deferred.await(began)
@@ -226,7 +242,11 @@ describe("Worker", () => {
       const taken = yield* jobs.claim("other", [{ type: "backfill_market", priority: 5, after: 0 }], 1)
       assert.strictEqual(taken?.jobs[0]?.attempt, 2)
       yield* Deferred.succeed(goOn, undefined)
-      yield* Effect.sleep("300 millis")
+      const errors = yield* Effect.timeout(Deferred.await(tried), "10 seconds")
+      assert.deepStrictEqual(
+        errors.map((error) => error instanceof Fenced),
+        [true, true]
+      )
       assert.deepStrictEqual(yield* sql`select * from effects`, [])
       assert.strictEqual((yield* jobs.complete("other", taken!.jobs)).size, 1)
     }).pipe(withQueue())

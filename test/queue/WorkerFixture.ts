@@ -49,8 +49,12 @@ export const withQueue =
   <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     effect.pipe(Effect.scoped, Effect.provide(queueOf(env)))
 
-/** A worker as the program makes it; its handlers may write with the queue's client. */
-export const worker = Effect.fnUntraced(function* (handlers: Handlers, env: Env = {}) {
+/** A worker as the program makes it; its handlers may write with the queue's client. `disturbed`: what goes wrong on its way to its rows. */
+export const worker = Effect.fnUntraced(function* (
+  handlers: Handlers,
+  env: Env = {},
+  disturbed: (jobs: QueueJobs["Service"]) => QueueJobs["Service"] = (jobs) => jobs
+) {
   const url = yield* TestDatabase.urlAs("worker")
   const sql = yield* Acting
   const wakeUp = yield* WakeUp
@@ -59,7 +63,10 @@ export const worker = Effect.fnUntraced(function* (handlers: Handlers, env: Env 
       Layer.succeed(JobHandlers, JobHandlers.of(handlers)),
       Layer.succeed(WakeUp, wakeUp),
       QueueJobs.layer,
-      QueueConnection.layerFrom(url),
+      Layer.effect(
+        QueueConnection,
+        Effect.map(QueueConnection, ({ jobs }) => QueueConnection.of({ jobs: disturbed(jobs) }))
+      ).pipe(Layer.provide(QueueConnection.layerFrom(url))),
       Health.layer,
       settings({ ...quick, ...env })
     ]),
@@ -85,7 +92,7 @@ export interface Row {
 }
 
 export const rows = PgClient.PgClient.use(
-  (sql) => sql<Row>`select id::text, status, attempts, last_error from work_queue order by id`
+  (sql) => sql<Row>`select id::text, status, attempts, last_error from work_queue order by work_queue.id`
 )
 
 /** Waits until no job is pending or running. */

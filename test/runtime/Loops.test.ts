@@ -5,6 +5,9 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as Queue from "effect/Queue"
+import * as TestClock from "effect/testing/TestClock"
+import { LoopContinuous, LoopUnknown } from "../../src/runtime/LoopGate.ts"
 import { LoopEnded, Loops, runRole } from "../../src/runtime/Loops.ts"
 import { SettingError } from "../../src/runtime/SettingError.ts"
 
@@ -96,5 +99,105 @@ describe("Loops", () => {
       yield* Fiber.interrupt(fiber)
       assert.deepStrictEqual(told, ["upper ended, ground open", "lower ended, ground open", "ground closed"])
     })
+  )
+
+  it.effect("a cycle is paused after its pass, runs when asked all the same, and goes on when resumed", () =>
+    Effect.gen(function* () {
+      let began = 0
+      const passes = yield* Queue.unbounded<void>()
+      const loops = yield* Loops
+      yield* loops.cycle("sweep", {
+        pass: Effect.suspend(() => {
+          began += 1
+          return Queue.take(passes)
+        }),
+        every: "1 minute"
+      })
+      const state = Effect.map(loops.states, ([only]) => only!)
+      const go = Effect.andThen(Queue.offer(passes, undefined), Effect.yieldNow)
+      yield* Effect.yieldNow
+      assert.strictEqual((yield* state).phase, "running")
+      yield* loops.pause("sweep")
+      assert.deepInclude(yield* state, { phase: "running", isPaused: true })
+      yield* go
+      assert.deepInclude(yield* state, { phase: "paused", passes: 1, endedAt: 0, nextAt: 60_000 })
+      yield* TestClock.adjust("10 minutes")
+      assert.strictEqual(began, 1)
+
+      const asked = yield* Effect.forkChild(loops.runNow("sweep"), { startImmediately: true })
+      yield* Effect.yieldNow
+      assert.strictEqual(began, 2)
+      assert.isUndefined(asked.pollUnsafe())
+      yield* go
+      yield* Fiber.join(asked)
+      assert.deepInclude(yield* state, { phase: "paused", passes: 2, endedAt: 600_000 })
+
+      yield* TestClock.adjust("2 minutes")
+      assert.strictEqual(began, 2)
+      yield* loops.resume("sweep")
+      yield* Effect.yieldNow
+      assert.strictEqual(began, 3)
+      yield* go
+      assert.deepInclude(yield* state, { phase: "waiting", passes: 3, nextAt: 780_000 })
+      yield* TestClock.adjust("1 minute")
+      assert.strictEqual(began, 4)
+    }).pipe(Effect.provide(Loops.layer), Effect.scoped)
+  )
+
+  it.effect("who asks during a pass waits for the one that begins after it", () =>
+    Effect.gen(function* () {
+      const passes = yield* Queue.unbounded<void>()
+      const loops = yield* Loops
+      yield* loops.cycle("sweep", { pass: Queue.take(passes), every: "1 minute" })
+      yield* Effect.yieldNow
+      const asked = yield* Effect.forkChild(loops.runNow("sweep"), { startImmediately: true })
+      yield* Queue.offer(passes, undefined)
+      yield* Effect.yieldNow
+      assert.isUndefined(asked.pollUnsafe())
+      yield* Queue.offer(passes, undefined)
+      yield* Fiber.join(asked)
+    }).pipe(Effect.provide(Loops.layer), Effect.scoped)
+  )
+
+  it.effect("a wait is cut short by what wakes the cycle, or as long as a pass says", () =>
+    Effect.gen(function* () {
+      let passes = 0
+      const wake = yield* Queue.unbounded<void>()
+      const loops = yield* Loops
+      yield* loops.cycle("sweep", {
+        pass: Effect.sync(() => ++passes),
+        every: (done) => `${done * 10} seconds`,
+        woken: Queue.take(wake)
+      })
+      yield* TestClock.adjust("10 seconds")
+      assert.strictEqual(passes, 2)
+      yield* TestClock.adjust("19 seconds")
+      assert.strictEqual(passes, 2)
+      yield* Queue.offer(wake, undefined)
+      yield* TestClock.adjust("500 millis")
+      assert.strictEqual(passes, 3)
+    }).pipe(Effect.provide(Loops.layer), Effect.scoped)
+  )
+
+  it.effect("an unknown loop is told from one that cannot be paused, and from one that is held", () =>
+    Effect.gen(function* () {
+      const held: Array<string> = []
+      const loops = yield* Loops
+      yield* loops.run("stream", Effect.never)
+      yield* loops.run("claims", Effect.never, {
+        pause: Effect.sync(() => held.push("pause")),
+        resume: Effect.sync(() => held.push("resume"))
+      })
+      assert.deepStrictEqual(
+        yield* Effect.flip(loops.pause("strem")),
+        new LoopUnknown({ loop: "strem", loops: ["claims", "stream"] })
+      )
+      assert.deepStrictEqual(yield* Effect.flip(loops.pause("stream")), new LoopContinuous({ loop: "stream" }))
+      assert.deepStrictEqual(yield* Effect.flip(loops.runNow("claims")), new LoopContinuous({ loop: "claims" }))
+      yield* loops.pause("claims")
+      assert.strictEqual((yield* loops.states).find(({ loop: name }) => name === "claims")!.phase, "paused")
+      yield* loops.resume("claims")
+      assert.deepStrictEqual(held, ["pause", "resume"])
+    }).pipe(Effect.provide(Loops.layer), Effect.scoped)
   )
 })

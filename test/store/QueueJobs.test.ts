@@ -1,8 +1,13 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { assert, describe, it } from "@effect/vitest"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import { type NewJob, priorities, QueueJobs } from "../../src/store/QueueJobs.ts"
+import * as Queue from "effect/Queue"
+import * as Schedule from "effect/Schedule"
+import { isSqlError } from "effect/sql/SqlError"
+import { channel, type NewJob, priorities, QueueJobs } from "../../src/store/QueueJobs.ts"
+import { transaction } from "../../src/store/Transaction.ts"
 import { Acting, TestDatabase } from "../support/Database.ts"
 
 const Jobs = QueueJobs.layer.pipe(TestDatabase.under("queue"))
@@ -40,7 +45,7 @@ const outlive = (instance: string) =>
 
 const stored = PgClient.PgClient.use(
   (sql) => sql<{ id: string; status: string; attempts: number; last_error: string | null; locked_by: string | null }>`
-    select id::text, status, attempts, last_error, locked_by from work_queue order by id`
+    select id::text, status, attempts, last_error, locked_by from work_queue order by work_queue.id`
 )
 
 describe("QueueJobs", () => {
@@ -213,7 +218,7 @@ describe("QueueJobs", () => {
       yield* outlive("w")
       const rescued = yield* jobs.rescue
       assert.deepStrictEqual(rescued.map(({ dead }) => dead).sort(), [false, false, true])
-      assert.isFalse(yield* jobs.beat("w", 60))
+      assert.isFalse(yield* jobs.beat("w", 60, []))
       assert.isUndefined(yield* jobs.claim("w", [{ type: "a", priority: 5, after: 0 }], 1))
       assert.strictEqual((yield* jobs.complete("w", held)).size, 0)
       assert.deepStrictEqual(
@@ -239,6 +244,80 @@ describe("QueueJobs", () => {
     }).pipe(Effect.provide(Jobs))
   )
 
+  it.live("that are being claimed while their worker leaves are given back too", () =>
+    Effect.gen(function* () {
+      const jobs = yield* QueueJobs
+      const sql = yield* PgClient.PgClient
+      yield* jobs.enqueue([job(), job()])
+      yield* join("w")
+      const claimed = yield* Deferred.make<void>()
+      const goOn = yield* Deferred.make<void>()
+      const claiming = yield* Effect.forkChild(
+        claim("w").pipe(
+          Effect.tap(() => Deferred.succeed(claimed, undefined)),
+          Effect.tap(() => Deferred.await(goOn)),
+          sql.withTransaction
+        )
+      )
+      yield* Deferred.await(claimed)
+      const leaving = yield* Effect.forkChild(jobs.leave("w"), { startImmediately: true })
+      yield* sql`select 1 from pg_stat_activity
+                 where datname = current_database() and wait_event_type = 'Lock' and query like '%queue_leave%'`.pipe(
+        Effect.repeat({ schedule: Schedule.spaced("10 millis"), until: (rows) => rows.length > 0 }),
+        Effect.timeout("10 seconds")
+      )
+      yield* Deferred.succeed(goOn, undefined)
+      assert.strictEqual((yield* Fiber.join(claiming)).length, 2)
+      assert.strictEqual(yield* Fiber.join(leaving), 2)
+      assert.isTrue((yield* stored).every(({ attempts, status }) => status === "pending" && attempts === 0))
+    }).pipe(Effect.provide(Jobs))
+  )
+
+  it.live("in the name of a worker that is not on the list go to others", () =>
+    Effect.gen(function* () {
+      const jobs = yield* QueueJobs
+      const sql = yield* PgClient.PgClient
+      yield* jobs.enqueue([job(), job()])
+      yield* join("w")
+      yield* join("v")
+      const [lost] = yield* claim("w", 1)
+      yield* claim("v", 1)
+      yield* sql`delete from queue_workers where instance = 'w'`
+      assert.deepStrictEqual(yield* jobs.rescue, [{ id: lost!.id, type: "a", dead: false }])
+    }).pipe(Effect.provide(Jobs))
+  )
+
+  it.live("of a claim whose reply was lost are given back by a later heartbeat, at no cost", () =>
+    Effect.gen(function* () {
+      const jobs = yield* QueueJobs
+      yield* jobs.enqueue([job(), job(), job()])
+      yield* join("w")
+      const [known, ...lost] = yield* claim("w")
+      assert.isTrue(yield* jobs.beat("w", 60, [known!.id]))
+      assert.isTrue((yield* stored).every(({ status }) => status === "running"))
+      assert.isTrue(yield* jobs.beat("w", 0, [known!.id]))
+      const again = yield* claim("w")
+      assert.deepStrictEqual(
+        again.map(({ attempt, fence, id }) => [id, attempt, fence]),
+        lost.map(({ id }) => [id, 1, 2])
+      )
+      assert.strictEqual((yield* jobs.complete("w", [known!, ...lost])).size, 1)
+      assert.strictEqual((yield* jobs.complete("w", again)).size, 2)
+    }).pipe(Effect.provide(Jobs))
+  )
+
+  it.live("a worker may join twice, as when the reply to the first time was lost", () =>
+    Effect.gen(function* () {
+      const jobs = yield* QueueJobs
+      yield* jobs.enqueue([job()])
+      yield* join("w")
+      yield* outlive("w")
+      yield* join("w")
+      assert.deepStrictEqual(yield* jobs.rescue, [])
+      assert.strictEqual((yield* claim("w")).length, 1)
+    }).pipe(Effect.provide(Jobs))
+  )
+
   it.live("a lease renewed in time, even late, is kept", () =>
     Effect.gen(function* () {
       const jobs = yield* QueueJobs
@@ -246,7 +325,7 @@ describe("QueueJobs", () => {
       yield* join("w")
       const held = yield* claim("w")
       yield* outlive("w")
-      assert.isTrue(yield* jobs.beat("w", 60))
+      assert.isTrue(yield* jobs.beat("w", 60, []))
       assert.deepStrictEqual(yield* jobs.rescue, [])
       assert.strictEqual((yield* jobs.complete("w", held)).size, 1)
     }).pipe(Effect.provide(Jobs))
@@ -258,36 +337,49 @@ describe("QueueJobs", () => {
       Effect.gen(function* () {
         const jobs = yield* QueueJobs
         const sql = yield* Acting
+        const owner = yield* PgClient.PgClient
+        yield* owner`create table effects (id text)`
+        yield* owner`grant all on effects to public`
         yield* jobs.enqueue([job(), job()])
         yield* join("w")
         const [first, second] = yield* claim("w")
+        const holding = yield* Deferred.make<number>()
+        const release = yield* Deferred.make<void>()
         const stuck = yield* Effect.forkChild(
           Effect.gen(function* () {
-            assert.isTrue(yield* jobs.hold("w", first!, 0.3))
-            yield* Effect.sleep("1 second")
+            assert.isTrue(yield* jobs.hold("w", first!, 0.5))
+            yield* sql`insert into effects values (${first!.id})`
+            const [own] = yield* sql<{ pid: number }>`select pg_backend_pid() as pid`
+            yield* Deferred.succeed(holding, own!.pid)
+            yield* Deferred.await(release)
             yield* jobs.complete("w", [first!])
-          }).pipe(sql.withTransaction),
-          { startImmediately: true }
+          }).pipe(transaction(sql))
         )
-        yield* Effect.sleep("100 millis")
+        const pid = yield* Deferred.await(holding)
         yield* outlive("w")
         assert.deepStrictEqual(
           (yield* jobs.rescue).map(({ id }) => id),
           [second!.id]
         )
-        assert.isFalse(yield* jobs.beat("w", 60))
-        yield* Effect.sleep("400 millis")
+        assert.isFalse(yield* jobs.beat("w", 60, []))
+        assert.deepStrictEqual(yield* jobs.rescue, [], "as long as the transaction lives, and no longer")
+        yield* sql`select 1 from pg_stat_activity where pid = ${pid}`.pipe(
+          Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: (rows) => rows.length === 0 }),
+          Effect.timeout("10 seconds")
+        )
         assert.deepStrictEqual(
           (yield* jobs.rescue).map(({ id }) => id),
           [first!.id]
         )
-        assert.isTrue((yield* Fiber.await(stuck))._tag === "Failure")
-        assert.isTrue((yield* stored).every(({ status }) => status === "pending"))
+        yield* Deferred.succeed(release, undefined)
+        assert.isTrue(isSqlError(yield* Effect.flip(Fiber.join(stuck))))
+        assert.deepStrictEqual(yield* sql`select id from effects`, [])
+        assert.isTrue((yield* stored).every(({ attempts, status }) => status === "pending" && attempts === 1))
         assert.deepStrictEqual(yield* sql`select instance from queue_workers`, [])
       }).pipe(Effect.provide(Jobs))
   )
 
-  it.live("finished ones are kept for their time, dead letters longer", () =>
+  it.live("done ones and dead letters are kept for a time of their own", () =>
     Effect.gen(function* () {
       const jobs = yield* QueueJobs
       const sql = yield* PgClient.PgClient
@@ -297,12 +389,51 @@ describe("QueueJobs", () => {
       yield* jobs.complete("w", [a!, b!])
       yield* jobs.fail("w", [{ ...c!, delaySeconds: undefined, cause: "no" }])
       yield* sql`update queue_finished set finished_at = finished_at - interval '30 hours' where id <> ${b!.id}::int8`
+      const left = Effect.map(stored, (rows) => rows.map(({ id }) => id))
+      assert.strictEqual(yield* jobs.clean(48, 48, 10), 0)
+      assert.strictEqual(yield* jobs.clean(48, 24, 10), 1)
+      assert.deepStrictEqual(yield* left, [a!.id, b!.id])
       assert.strictEqual(yield* jobs.clean(24, 48, 10), 1)
-      assert.strictEqual(yield* jobs.clean(24, 24, 10), 1)
-      assert.deepStrictEqual(
-        (yield* stored).map(({ id }) => id),
-        [b!.id]
+      assert.deepStrictEqual(yield* left, [b!.id])
+    }).pipe(Effect.provide(Jobs))
+  )
+
+  it.live("dead letters that live again are told to those that LISTEN, once a type", () =>
+    Effect.gen(function* () {
+      const jobs = yield* QueueJobs
+      const sql = yield* PgClient.PgClient
+      yield* jobs.enqueue([job({ maxAttempts: 1 }), job({ maxAttempts: 1 }), job({ type: "b", maxAttempts: 1 }), job()])
+      yield* join("w")
+      const held = yield* claim("w", 10, 0, ["a", "b"])
+      yield* jobs.fail(
+        "w",
+        held.filter(({ maxAttempts }) => maxAttempts === 1).map((one) => ({ ...one, delaySeconds: 1, cause: "no" }))
       )
+      const heard = yield* sql.listen(channel)
+      const ids = held.map(({ id }) => id)
+      assert.strictEqual((yield* jobs.revive(ids)).length, 3)
+      assert.deepStrictEqual(yield* jobs.revive(ids), [])
+      const notes = [yield* Queue.take(heard), yield* Queue.take(heard)].map(({ payload }) => JSON.parse(payload))
+      assert.sameDeepMembers(notes, [
+        { job_type: "a", jobs: 2 },
+        { job_type: "b", jobs: 1 }
+      ])
+    }).pipe(Effect.scoped, Effect.timeout("20 seconds"), Effect.provide(Jobs))
+  )
+
+  it.live("say which markets unfinished ones of some types name", () =>
+    Effect.gen(function* () {
+      const jobs = yield* QueueJobs
+      yield* jobs.enqueue([
+        job({ payload: '{"tickers":["M1","M2"]}' }),
+        job({ type: "b", payload: '{"tickers":["M3"]}', delaySeconds: 60 }),
+        job({ type: "c", payload: '{"tickers":["M4"]}' }),
+        job({ payload: '{"tickers":"M5"}' })
+      ])
+      assert.deepStrictEqual(yield* jobs.named(["a", "b"], ["M1", "M3", "M4", "M5", "M6"]), new Set(["M1", "M3"]))
+      yield* join("w")
+      yield* jobs.complete("w", yield* claim("w"))
+      assert.deepStrictEqual(yield* jobs.named(["a", "b"], ["M1", "M3"]), new Set(["M3"]))
     }).pipe(Effect.provide(Jobs))
   )
 

@@ -34,7 +34,8 @@ const roleOf: Readonly<Record<string, RoleName>> = {
   predictor: "predictor",
   portal: "portal",
   reprocess: "ws",
-  coverage: "admin"
+  coverage: "admin",
+  admin: "admin"
 }
 
 const settingOf = (role: RoleName) => `DATABASE_URL_${role.toUpperCase()}`

@@ -2,10 +2,10 @@ import * as Result from "effect/Result"
 import { useState } from "preact/hooks"
 import { useSignedOut } from "./access.ts"
 import { call } from "./client.ts"
-import { When } from "./EventTable.tsx"
-import { nothing } from "./format.ts"
 import { Shell } from "./Shell.tsx"
 import { Empty, Section, Shown } from "./states.tsx"
+import { Table } from "./Table.tsx"
+import { When, WhenKnown } from "./times.tsx"
 import { useAsk } from "./useAsk.ts"
 
 export const AccessPage = () => {
@@ -88,44 +88,28 @@ export const AccessPage = () => {
             rows.length === 0 ? (
               <Empty>No program has access.</Empty>
             ) : (
-              <div class="scroll">
-                <table>
-                  <thead>
-                    <tr>
-                      <th scope="col" class="text">
-                        Name
-                      </th>
-                      <th scope="col">Created</th>
-                      <th scope="col" class="mid">
-                        Expires
-                      </th>
-                      <th scope="col" class="mid">
-                        Last used
-                      </th>
-                      <th scope="col">Revoke</th>
-                    </tr>
-                  </thead>
-                  <tbody>
-                    {rows.map((token) => (
-                      <tr key={token.id}>
-                        <th scope="row" class="text">
-                          {token.name}
-                        </th>
-                        <td>
-                          <When time={token.createdAt} />
-                        </td>
-                        <td class="mid">{token.expiresAt === null ? "never" : <When time={token.expiresAt} />}</td>
-                        <td class="mid">{token.lastUsedAt === null ? nothing : <When time={token.lastUsedAt} />}</td>
-                        <td>
-                          <button type="button" onClick={() => void revoke(token.id)}>
-                            Revoke
-                          </button>
-                        </td>
-                      </tr>
-                    ))}
-                  </tbody>
-                </table>
-              </div>
+              <Table
+                rows={rows}
+                keyOf={({ id }) => id}
+                columns={[
+                  { name: "Name", heads: "name", cell: ({ name }) => name },
+                  { name: "Created", cell: ({ createdAt }) => <When time={createdAt} /> },
+                  {
+                    name: "Expires",
+                    show: "mid",
+                    cell: ({ expiresAt }) => (expiresAt === null ? "never" : <When time={expiresAt} />)
+                  },
+                  { name: "Last used", show: "mid", cell: ({ lastUsedAt }) => <WhenKnown time={lastUsedAt} /> },
+                  {
+                    name: "Revoke",
+                    cell: ({ id }) => (
+                      <button type="button" onClick={() => void revoke(id)}>
+                        Revoke
+                      </button>
+                    )
+                  }
+                ]}
+              />
             )
           }
         </Shown>

@@ -21,7 +21,7 @@ export const CalibrationChart = (props: {
 }) => (
   <svg
     class="calibration"
-    viewBox={`0 0 ${size} ${size}`}
+    viewBox={`0 ${margin - 12} ${size} ${size - margin}`}
     role="img"
     aria-label="Calibration curve; its values are in the table"
   >

@@ -1,4 +1,4 @@
-import { useEffect, useMemo, useState } from "preact/hooks"
+import { useEffect, useMemo, useRef, useState } from "preact/hooks"
 import { type CoverageState, coverageStates } from "../../market/Coverage.ts"
 import type { CoverageCell, CoverageDay } from "../SystemApi.ts"
 import { useNow } from "./exchange.ts"
@@ -7,6 +7,7 @@ import { Link, marketHref, replaceQuery } from "./router.tsx"
 import { Shell } from "./Shell.tsx"
 import { Empty, Section, Shown } from "./states.tsx"
 import { useAsk } from "./useAsk.ts"
+import { useRecording } from "./useRecording.ts"
 
 const daysShown = 14
 const hours = Array.from({ length: 24 }, (_, hour) => hour)
@@ -68,10 +69,13 @@ const Days = (props: {
   readonly onChoose: (chosen: Chosen) => void
 }) => {
   const series = useMemo(() => bySeries(props.rows), [props.rows])
+  const frame = useRef<HTMLDivElement>(null)
+  // The newest days are at the right end, which a narrow page does not show by itself.
+  useEffect(() => frame.current?.scrollTo({ left: frame.current.scrollWidth }), [series])
   if (series.size === 0)
     return <Empty>No hour of any market is over yet. The first appears a little after it ends.</Empty>
   return (
-    <div class="scroll">
+    <div class="scroll" ref={frame}>
       <table class="heat">
         <thead>
           <tr>
@@ -206,8 +210,9 @@ export const CoveragePage = () => {
     (client) => client.system.coverageDays({ query: { from: days[0]!, to: until } }),
     30
   )
+  const link = useRecording(overview.reload)
   return (
-    <Shell title="Coverage">
+    <Shell title="Coverage" link={link}>
       <div class="title">
         <h1>Coverage</h1>
         <p class="quiet prose">

@@ -1,20 +1,21 @@
 import { useMemo, useState } from "preact/hooks"
 import type { EventDetail, ForecastLine, Outcome } from "../EventsApi.ts"
 import type { MarketQuote } from "../MarketListsApi.ts"
-import { Chance, StatusPill, When } from "./EventTable.tsx"
-import { useNow } from "./exchange.ts"
-import { amount, cents, count, nothing, percent, periodWord, span, utc } from "./format.ts"
+import { EventSnapshot } from "./EventSnapshot.tsx"
+import { Chance, Known, StatusPill } from "./EventTable.tsx"
+import { ExchangeFacts, Fact } from "./facts.tsx"
+import { amount, cents, chance, count, nothing, percent, periodWord, utc } from "./format.ts"
 import { lazily } from "./lazy.tsx"
 import { Link, marketHref } from "./router.tsx"
 import { Shell } from "./Shell.tsx"
 import { Sparkline } from "./Sparkline.tsx"
 import { Empty, Missing, Section, Shown } from "./states.tsx"
+import { Table } from "./Table.tsx"
+import { Freshness, WhenKnown } from "./times.tsx"
 import { useAsk, useThrottled } from "./useAsk.ts"
 import { useLive } from "./useLive.ts"
 
 const ForecastChart = lazily(() => import("./ForecastChart.tsx"))
-
-const sources: Readonly<Record<string, string>> = { live: "stream", snapshot: "snapshot" }
 
 const outcomeResult = (outcome: Outcome) =>
   outcome.result === "yes" ? (
@@ -25,24 +26,6 @@ const outcomeResult = (outcome: Outcome) =>
     <span class="result">{outcome.result}</span>
   )
 
-const Freshness = ({
-  outcome,
-  now,
-  speed
-}: {
-  readonly outcome: Outcome
-  readonly now: number
-  readonly speed: number
-}) =>
-  outcome.quotedAt === null ? (
-    <span class="quiet">no quote</span>
-  ) : (
-    <span class="quiet" title={`${sources[outcome.source ?? ""] ?? ""} · ${utc(outcome.quotedAt)}`}>
-      {span((now - Date.parse(outcome.quotedAt)) / 1000 / speed)}
-      {outcome.source === "snapshot" ? " · snapshot" : ""}
-    </span>
-  )
-
 /** What is wrong with a quote, if anything. */
 const trouble = ({ yesAsk, yesBid }: Outcome) => {
   if (yesBid === null || yesAsk === null) return undefined
@@ -50,139 +33,100 @@ const trouble = ({ yesAsk, yesBid }: Outcome) => {
   return Number(yesBid) === 0 && Number(yesAsk) === 1 ? "no liquidity" : undefined
 }
 
+const Price = ({ dollars, side }: { readonly dollars: string | null; readonly side: "yes" | "no" }) => (
+  <span key={dollars} class={`price ${side}-text`}>
+    {cents(dollars)}
+  </span>
+)
+
 const Outcomes = (props: {
   readonly event: EventDetail
   readonly lines: ReadonlyMap<string, ForecastLine>
   readonly range: readonly [number, number]
   readonly coloured: ReadonlyMap<string, number>
 }) => {
-  const { exchange, speed } = useNow()
-  const isOver = props.event.status === "closed" || props.event.status === "settled"
+  const over = isOver(props.event)
   return (
-    <div class="scroll">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col" class="text">
-              Outcome
-            </th>
-            <th scope="col" class="mid">
-              Course
-            </th>
-            <th scope="col">{isOver ? "Result" : "Chance"}</th>
-            <th scope="col" class="mid">
-              Model
-            </th>
-            <th scope="col">Yes bid</th>
-            <th scope="col">Yes ask</th>
-            <th scope="col" class="wide">
-              Volume
-            </th>
-            <th scope="col" class="wide">
-              Open interest
-            </th>
-            <th scope="col" class="mid">
-              Quote age
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {props.event.outcomes.map((outcome) => {
+    <Table
+      rows={props.event.outcomes}
+      keyOf={({ ticker }) => ticker}
+      columns={[
+        {
+          name: "Outcome",
+          heads: "title",
+          cell: (outcome) => {
             const colour = props.coloured.get(outcome.ticker)
             const problem = trouble(outcome)
             return (
-              <tr key={outcome.ticker}>
-                <th scope="row" class="name">
-                  <Link href={marketHref(outcome.ticker)} title={outcome.ticker}>
-                    {colour !== undefined && <i class={`swatch line-${colour + 1}`} />}
-                    {outcome.name}
-                  </Link>
-                  {outcome.status === "inactive" && <span class="tag">paused</span>}
-                  {problem !== undefined && <span class="tag">{problem}</span>}
-                </th>
-                <td class="mid">
-                  <Sparkline line={props.lines.get(outcome.ticker)} from={props.range[0]} to={props.range[1]} />
-                </td>
-                <td>{(isOver ? outcomeResult(outcome) : null) ?? <Chance mid={outcome.impliedMid} />}</td>
-                <td class="mid" title={outcome.forecastAt === null ? undefined : utc(outcome.forecastAt)}>
-                  {outcome.forecast === null ? <span class="quiet">{nothing}</span> : percent(outcome.forecast)}
-                  {outcome.confidence !== null && <span class="quiet"> ±{percent(outcome.confidence)}</span>}
-                </td>
-                <td class="yes-text" key={`b${outcome.yesBid}`}>
-                  {cents(outcome.yesBid)}
-                </td>
-                <td class="no-text" key={`a${outcome.yesAsk}`}>
-                  {cents(outcome.yesAsk)}
-                </td>
-                <td class="wide">{amount(outcome.volume)}</td>
-                <td class="wide">{amount(outcome.openInterest)}</td>
-                <td class="mid">
-                  <Freshness outcome={outcome} now={exchange} speed={speed} />
-                </td>
-              </tr>
+              <>
+                <Link href={marketHref(outcome.ticker)} title={outcome.ticker}>
+                  {colour !== undefined && <i class={`swatch line-${colour + 1}`} />}
+                  {outcome.name}
+                </Link>
+                {outcome.status === "inactive" && <span class="tag">paused</span>}
+                {problem !== undefined && <span class="tag">{problem}</span>}
+              </>
             )
-          })}
-        </tbody>
-      </table>
-    </div>
+          }
+        },
+        {
+          name: "Course",
+          show: "mid",
+          cell: ({ ticker }) => <Sparkline line={props.lines.get(ticker)} from={props.range[0]} to={props.range[1]} />
+        },
+        {
+          name: over ? "Result" : "Chance",
+          cell: (outcome) => (over ? outcomeResult(outcome) : null) ?? <Chance mid={outcome.impliedMid} />
+        },
+        {
+          name: "Model",
+          show: "mid",
+          title: ({ forecast, forecastAt }) =>
+            forecastAt === null ? undefined : `${percent(forecast)}, ${utc(forecastAt)}`,
+          cell: ({ confidence, forecast }) => (
+            <>
+              <Known text={forecast === null ? null : chance(forecast)} />
+              {confidence !== null && <span class="facts">confidence {chance(confidence)}</span>}
+            </>
+          )
+        },
+        { name: "Yes bid", cell: ({ yesBid }) => <Price side="yes" dollars={yesBid} /> },
+        { name: "Yes ask", cell: ({ yesAsk }) => <Price side="no" dollars={yesAsk} /> },
+        { name: "Volume", show: "wide", cell: ({ volume }) => amount(volume) },
+        { name: "Open interest", show: "wide", cell: ({ openInterest }) => amount(openInterest) },
+        { name: "Quote", show: "mid", cell: (outcome) => <Freshness {...outcome} /> }
+      ]}
+    />
   )
 }
 
+const isOver = ({ status }: EventDetail) => status === "closed" || status === "settled"
+
 const Facts = ({ event }: { readonly event: EventDetail }) => (
   <dl class="facts-list">
-    <div>
-      <dt>Event</dt>
-      <dd class="ticker">{event.eventTicker}</dd>
-    </div>
-    <div>
-      <dt>Series</dt>
-      <dd>{event.seriesTitle ?? event.seriesTicker ?? nothing}</dd>
-    </div>
-    <div>
-      <dt>Opened</dt>
-      <dd>{event.openTime === null ? nothing : <When time={event.openTime} />}</dd>
-    </div>
-    <div>
-      <dt>{event.status === "closed" || event.status === "settled" ? "Closed" : "Closes"}</dt>
-      <dd>{event.closeTime === null ? nothing : <When time={event.closeTime} />}</dd>
-    </div>
-    <div>
-      <dt>Outcome</dt>
-      <dd>{event.outcome ?? "not determined"}</dd>
-    </div>
-    <div>
-      <dt>Outcomes</dt>
-      <dd>
-        {count(event.outcomes.length)}
-        {event.mutuallyExclusive === true
-          ? ", at most one comes true"
-          : event.mutuallyExclusive === false
-            ? ", several may"
-            : ""}
-      </dd>
-    </div>
-    <div>
-      <dt>Fees</dt>
-      <dd>
-        {event.feeType === null
-          ? "not known"
-          : `${event.feeType.replaceAll("_", " ")}${event.feeMultiplier === null ? "" : ` × ${amount(event.feeMultiplier)}`}`}
-      </dd>
-    </div>
-    {event.exchangeUrl !== null && (
-      <div>
-        <dt>At the exchange</dt>
-        <dd>
-          <a href={event.exchangeUrl} rel="noreferrer">
-            {event.seriesTicker ?? event.eventTicker}
-          </a>
-        </dd>
-      </div>
-    )}
-    <div>
-      <dt>Record</dt>
-      <dd>{event.complete === true ? "complete" : event.complete === false ? "still growing" : nothing}</dd>
-    </div>
+    <Fact name="Event">
+      <span class="ticker">{event.eventTicker}</span>
+    </Fact>
+    <Fact name="Series">{event.seriesTitle ?? event.seriesTicker ?? nothing}</Fact>
+    <Fact name="Opened">
+      <WhenKnown time={event.openTime} />
+    </Fact>
+    <Fact name={isOver(event) ? "Closed" : "Closes"}>
+      <WhenKnown time={event.closeTime} />
+    </Fact>
+    <Fact name="Outcome">{event.outcome ?? "not determined"}</Fact>
+    <Fact name="Outcomes">
+      {count(event.outcomes.length)}
+      {event.mutuallyExclusive === true
+        ? ", at most one comes true"
+        : event.mutuallyExclusive === false
+          ? ", several may"
+          : ""}
+    </Fact>
+    <ExchangeFacts {...event} ticker={event.seriesTicker ?? event.eventTicker} />
+    <Fact name="Record">
+      {event.complete === true ? "complete" : event.complete === false ? "still growing" : nothing}
+    </Fact>
   </dl>
 )
 
@@ -200,7 +144,7 @@ const applied = (event: EventDetail, quotes: ReadonlyMap<string, MarketQuote>): 
 
 export const EventPage = ({ ticker }: { readonly ticker: string }) => {
   const params = { eventTicker: ticker }
-  const event = useAsk(`event ${ticker}`, (client) => client.events.get({ params }))
+  const event = useAsk(`event ${ticker}`, (client) => client.events.get({ params }), 30)
   const chart = useAsk(
     `chart ${ticker}`,
     (client) => client.events.forecast({ params, query: { lines: 8, points: 200 } }),
@@ -213,6 +157,11 @@ export const EventPage = ({ ticker }: { readonly ticker: string }) => {
   )
   const [quotes, setQuotes] = useState<ReadonlyMap<string, MarketQuote>>(new Map())
   const reloadSoon = useThrottled(event.reload, 2000)
+  // What a portal answers may be a second old.
+  const onActed = () => {
+    event.reload()
+    reloadSoon()
+  }
   const link = useLive(`event=${encodeURIComponent(ticker)}`, {
     onEvent: (message) => {
       if (message._tag === "Quotes")
@@ -252,7 +201,12 @@ export const EventPage = ({ ticker }: { readonly ticker: string }) => {
             </p>
           </div>
           <Shown asked={event} rows={3}>
-            {() => <Facts event={shown!} />}
+            {() => (
+              <>
+                <Facts event={shown!} />
+                <EventSnapshot event={shown!} onDone={onActed} />
+              </>
+            )}
           </Shown>
           <Section id="forecast" title="Chance over time" note="outcomes with the most volume">
             <Shown asked={chart} rows={4}>

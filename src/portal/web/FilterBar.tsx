@@ -1,5 +1,6 @@
 import { useEffect, useRef } from "preact/hooks"
 import { cardSorts, closeWindows } from "../EventsApi.ts"
+import { Choice, Segments } from "./controls.tsx"
 import { type Filter, isNarrowed, statuses } from "./filter.ts"
 
 const sortNames: Readonly<Record<(typeof cardSorts)[number], string>> = {
@@ -10,30 +11,6 @@ const sortNames: Readonly<Record<(typeof cardSorts)[number], string>> = {
   strike_period: "Strike period",
   market_count: "Outcomes"
 }
-
-const Choice = <A extends string>(props: {
-  readonly label: string
-  readonly value: A
-  readonly options: ReadonlyArray<readonly [A, string]>
-  readonly onChange: (value: A) => void
-}) => (
-  <label class="choice">
-    <span>{props.label}</span>
-    <select
-      value={props.value}
-      onChange={(event) => {
-        const found = props.options.find(([value]) => value === event.currentTarget.value)
-        if (found !== undefined) props.onChange(found[0])
-      }}
-    >
-      {props.options.map(([value, text]) => (
-        <option key={value} value={value}>
-          {text}
-        </option>
-      ))}
-    </select>
-  </label>
-)
 
 export const FilterBar = (props: {
   readonly filter: Filter
@@ -73,20 +50,16 @@ export const FilterBar = (props: {
         value={props.typed}
         onInput={(event) => props.onType(event.currentTarget.value)}
       />
-      <fieldset class="segments">
-        <legend class="hidden">Strike period</legend>
-        {(["", "hour", "day"] as const).map((period) => (
-          <label key={period}>
-            <input
-              type="radio"
-              name="period"
-              checked={filter.strikePeriod === period}
-              onChange={() => onChange({ strikePeriod: period })}
-            />
-            <span>{period === "" ? "All" : period === "hour" ? "Hourly" : "Daily"}</span>
-          </label>
-        ))}
-      </fieldset>
+      <Segments
+        label="Strike period"
+        value={filter.strikePeriod}
+        options={[
+          ["", "All"],
+          ["hour", "Hourly"],
+          ["day", "Daily"]
+        ]}
+        onChange={(strikePeriod) => onChange({ strikePeriod })}
+      />
       <Choice
         label="Close window"
         value={filter.closeWindow}

@@ -3,7 +3,9 @@ import { CalibrationChart } from "./CalibrationChart.tsx"
 import { count, nothing } from "./format.ts"
 import { Shell } from "./Shell.tsx"
 import { Empty, Section, Shown } from "./states.tsx"
+import { Table } from "./Table.tsx"
 import { useAsk } from "./useAsk.ts"
+import { useRecording } from "./useRecording.ts"
 
 const score = (value: number | null) => (value === null ? nothing : value.toFixed(4))
 const skill = (value: number | null) =>
@@ -16,52 +18,32 @@ const nameOf = ({ handler, model }: { readonly handler: string; readonly model: 
   model === null ? handler : `${handler} · ${model}`
 
 const Leaderboard = ({ standings }: { readonly standings: ReadonlyArray<Standing> }) => (
-  <div class="scroll">
-    <table>
-      <thead>
-        <tr>
-          <th scope="col" class="text">
-            Handler
-          </th>
-          <th scope="col" class="text">
-            Before the close
-          </th>
-          <th scope="col">Scored</th>
-          <th scope="col">Brier</th>
-          <th scope="col" class="mid">
-            Log loss
-          </th>
-          <th scope="col" class="wide">
-            Compared
-          </th>
-          <th scope="col" class="mid">
-            Brier, compared
-          </th>
-          <th scope="col" class="mid">
-            Market’s Brier
-          </th>
-          <th scope="col">Skill</th>
-        </tr>
-      </thead>
-      <tbody>
-        {standings.map((standing) => (
-          <tr key={`${nameOf(standing)} ${standing.horizon}`}>
-            <th scope="row" class="name">
-              {nameOf(standing)}
-            </th>
-            <td class="text">{standing.horizon}</td>
-            <td>{count(standing.scored)}</td>
-            <td>{score(standing.brier)}</td>
-            <td class="mid">{score(standing.logLoss)}</td>
-            <td class="wide">{count(standing.compared)}</td>
-            <td class="mid">{score(standing.comparedBrier)}</td>
-            <td class="mid">{score(standing.marketBrier)}</td>
-            <td class={(standing.brierSkill ?? 0) < 0 ? "no-ink" : "yes-ink"}>{skill(standing.brierSkill)}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
-  </div>
+  <Table
+    rows={standings}
+    keyOf={(standing) => `${nameOf(standing)} ${standing.horizon}`}
+    columns={[
+      {
+        name: "Handler",
+        heads: "title",
+        cell: (standing) =>
+          nameOf(standing)
+            .split(/(?<=:)/)
+            .map((part) => [part, <wbr key={part} />])
+      },
+      { name: "Before the close", words: true, cell: ({ horizon }) => horizon },
+      { name: "Scored", show: "mid", cell: ({ scored }) => count(scored) },
+      { name: "Brier", cell: ({ brier }) => score(brier) },
+      { name: "Log loss", show: "mid", cell: ({ logLoss }) => score(logLoss) },
+      { name: "Compared", show: "wide", cell: ({ compared }) => count(compared) },
+      { name: "Brier, compared", show: "mid", cell: ({ comparedBrier }) => score(comparedBrier) },
+      { name: "Market’s Brier", show: "mid", cell: ({ marketBrier }) => score(marketBrier) },
+      {
+        name: "Skill",
+        tone: ({ brierSkill }) => ((brierSkill ?? 0) < 0 ? "no-ink" : "yes-ink"),
+        cell: ({ brierSkill }) => skill(brierSkill)
+      }
+    ]}
+  />
 )
 
 interface Pair {
@@ -134,8 +116,9 @@ const Calibrations = ({ page }: { readonly page: ForecastScoresPage }) => (
 
 export const ForecastsPage = () => {
   const asked = useAsk("forecasts", (client) => client.forecasts.scores({ query: {} }), 10)
+  const link = useRecording(asked.reload)
   return (
-    <Shell title="Forecasts">
+    <Shell title="Forecasts" link={link}>
       <div class="title">
         <h1>Forecasts</h1>
         <p class="quiet prose">

@@ -1,12 +1,13 @@
-import { useContext } from "preact/hooks"
 import type { HealthPage as Health } from "../SystemApi.ts"
-import { When } from "./EventTable.tsx"
-import { ExchangeContext, useNow } from "./exchange.ts"
+import { useNow } from "./exchange.ts"
 import { bytes, count, nothing, span, utc } from "./format.ts"
+import { Link } from "./router.tsx"
 import { Shell } from "./Shell.tsx"
 import { Empty, Figure, Section, Shown } from "./states.tsx"
+import { Table } from "./Table.tsx"
+import { When } from "./times.tsx"
 import { useAsk } from "./useAsk.ts"
-import { useLive } from "./useLive.ts"
+import { useRecording } from "./useRecording.ts"
 
 const silentAfterSeconds = 20
 const lateSeconds = 60
@@ -36,66 +37,38 @@ const Instance = ({ it }: { readonly it: Health["instances"][number] }) => {
 }
 
 const Budgets = ({ budgets }: { readonly budgets: Health["budgets"] }) => (
-  <div class="scroll">
-    <table>
-      <thead>
-        <tr>
-          <th scope="col" class="text">
-            Budget
-          </th>
-          <th scope="col">Tokens left</th>
-          <th scope="col">Of</th>
-          <th scope="col">A second</th>
-        </tr>
-      </thead>
-      <tbody>
-        {budgets.map((budget) => (
-          <tr key={budget.key}>
-            <th scope="row" class="text">
-              {budget.key}
-            </th>
-            <td class={budget.tokens < 0 ? "alarm-text" : ""}>{count(Math.floor(budget.tokens))}</td>
-            <td>{count(budget.capacity)}</td>
-            <td>{count(budget.refillRate)}</td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
-  </div>
+  <Table
+    rows={budgets}
+    keyOf={({ key }) => key}
+    columns={[
+      { name: "Budget", heads: "name", tone: "wrap", cell: ({ key }) => key },
+      {
+        name: "Tokens left",
+        tone: ({ tokens }) => (tokens < 0 ? "alarm-text" : ""),
+        cell: ({ tokens }) => count(Math.floor(tokens))
+      },
+      { name: "Of", cell: ({ capacity }) => count(capacity) },
+      { name: "A second", cell: ({ refillRate }) => count(refillRate) }
+    ]}
+  />
 )
 
 const Feeds = ({ feeds }: { readonly feeds: Health["feeds"] }) => (
-  <div class="scroll">
-    <table>
-      <thead>
-        <tr>
-          <th scope="col" class="text">
-            Journal
-          </th>
-          <th scope="col">Slots</th>
-          <th scope="col">Frames</th>
-          <th scope="col">Lag</th>
-        </tr>
-      </thead>
-      <tbody>
-        {feeds.map((feed) => (
-          <tr key={feed.journal}>
-            <th scope="row" class="text">
-              {feed.journal}
-            </th>
-            <td>{feed.slots}</td>
-            <td>{count(feed.frames)}</td>
-            <td
-              class={(feed.lagSeconds ?? 0) > lateSeconds ? "alarm-text" : ""}
-              title={feed.lastReceivedAt === null ? "" : utc(feed.lastReceivedAt)}
-            >
-              {feed.lagSeconds === null ? nothing : span(feed.lagSeconds)}
-            </td>
-          </tr>
-        ))}
-      </tbody>
-    </table>
-  </div>
+  <Table
+    rows={feeds}
+    keyOf={({ journal }) => journal}
+    columns={[
+      { name: "Journal", heads: "name", tone: "wrap", cell: ({ journal }) => journal },
+      { name: "Slots", cell: ({ slots }) => slots },
+      { name: "Frames", cell: ({ frames }) => count(frames) },
+      {
+        name: "Lag",
+        tone: ({ lagSeconds }) => ((lagSeconds ?? 0) > lateSeconds ? "alarm-text" : ""),
+        title: ({ lastReceivedAt }) => (lastReceivedAt === null ? undefined : utc(lastReceivedAt)),
+        cell: ({ lagSeconds }) => (lagSeconds === null ? nothing : span(lagSeconds))
+      }
+    ]}
+  />
 )
 
 /** Most positions are instants in epoch seconds. */
@@ -104,15 +77,9 @@ const position = (value: string) =>
 
 export const HealthPage = () => {
   const health = useAsk("health", (client) => client.system.health(), 5)
-  const { note } = useContext(ExchangeContext)
-  const { exchange, speed } = useNow()
-  const link = useLive("page=health", {
-    onEvent: (event) => {
-      if (event._tag === "Overview") note(event.overview)
-    },
-    onGap: health.reload,
-    onRefused: health.reload
-  })
+  const { exchange, seen, speed } = useNow()
+  const queue = seen?.overview.queue
+  const link = useRecording(health.reload)
   const age = (time: string | null) => (time === null ? "none" : span((exchange - Date.parse(time)) / 1000 / speed))
   return (
     <Shell title="Health" link={link}>
@@ -124,23 +91,32 @@ export const HealthPage = () => {
           <>
             <dl class="figures">
               <Figure
-                label="Newest tick, age"
+                label="Tick age"
                 value={age(facts.newestTickAt)}
                 title={facts.newestTickAt === null ? undefined : utc(facts.newestTickAt)}
               />
               <Figure
-                label="Newest trade, age"
+                label="Trade age"
                 value={age(facts.newestTradeAt)}
                 title={facts.newestTradeAt === null ? undefined : utc(facts.newestTradeAt)}
               />
-              <Figure label="Lifecycle, age" value={age(facts.newestLifecycleAt)} />
+              <Figure label="Lifecycle age" value={age(facts.newestLifecycleAt)} />
               <Figure label="Open gaps" value={count(facts.openGaps)} alarm={facts.openGaps > 0} />
               <Figure label="Gaps, day" value={count(facts.gapsLastDay)} />
               <Figure
-                label="Quarantined, day"
+                label="Refused, day"
                 value={count(facts.quarantinedLastDay)}
+                title="Messages that could not be read, kept as they came"
                 alarm={facts.quarantinedLastDay > 0}
               />
+              {queue != null && (
+                <Figure
+                  label="Jobs waiting"
+                  value={<Link href="/queue">{count(queue.waiting)}</Link>}
+                  title={`${count(queue.running)} running, ${count(queue.failed)} failed, ${count(queue.workers)} workers`}
+                  alarm={queue.failed > 0 || (queue.waiting > 0 && queue.workers === 0)}
+                />
+              )}
               <Figure label="Database" value={bytes(facts.databaseBytes)} />
             </dl>
             <Section id="programs" title="Programs" note={count(facts.instances.length)}>
@@ -170,32 +146,15 @@ export const HealthPage = () => {
               {facts.cursors.length === 0 ? (
                 <Empty>No loop has got anywhere yet.</Empty>
               ) : (
-                <div class="scroll">
-                  <table>
-                    <thead>
-                      <tr>
-                        <th scope="col" class="text">
-                          Loop
-                        </th>
-                        <th scope="col" class="text">
-                          Position
-                        </th>
-                        <th scope="col">Moved</th>
-                      </tr>
-                    </thead>
-                    <tbody>
-                      {facts.cursors.map((cursor) => (
-                        <tr key={cursor.key}>
-                          <th scope="row" class="text">
-                            {cursor.key}
-                          </th>
-                          <td class="text wrap">{position(cursor.value)}</td>
-                          <td>{span(cursor.ageSeconds)} ago</td>
-                        </tr>
-                      ))}
-                    </tbody>
-                  </table>
-                </div>
+                <Table
+                  rows={facts.cursors}
+                  keyOf={({ key }) => key}
+                  columns={[
+                    { name: "Loop", heads: "name", cell: ({ key }) => key },
+                    { name: "Position", words: true, tone: "wrap", cell: ({ value }) => position(value) },
+                    { name: "Moved", cell: ({ ageSeconds }) => `${span(ageSeconds)} ago` }
+                  ]}
+                />
               )}
             </Section>
           </>

@@ -3,7 +3,7 @@ import type { EventCount } from "../EventsApi.ts"
 import { EventTable } from "./EventTable.tsx"
 import { ExchangeContext, useNow } from "./exchange.ts"
 import { FilterBar } from "./FilterBar.tsx"
-import { type Filter, readFilter, writeFilter } from "./filter.ts"
+import { type Filter, readFilter, readOpened, writeFilter } from "./filter.ts"
 import { count, nothing, span } from "./format.ts"
 import { replaceQuery } from "./router.tsx"
 import { Shell } from "./Shell.tsx"
@@ -11,6 +11,7 @@ import { Figure } from "./states.tsx"
 import { useAsk } from "./useAsk.ts"
 import { useEvents } from "./useEvents.ts"
 import { useLive } from "./useLive.ts"
+import { Vitals } from "./Vitals.tsx"
 
 const quietTickSeconds = 60
 const typingMillis = 250
@@ -30,11 +31,16 @@ const total = (counts: ReadonlyArray<EventCount> | undefined, section: EventCoun
 export const IndexPage = () => {
   const [filter, setFilter] = useState<Filter>(() => readFilter(location.search))
   const [typed, setTyped] = useState(filter.search)
-  const { exchange, seen, speed, wall } = useNow()
+  const { seen, wall } = useNow()
   const counts = useAsk("counts", (client) => client.events.counts())
-  const active = useEvents("active", filter)
-  const scheduled = useEvents("scheduled", filter)
-  const closed = useEvents("closed", filter)
+  const [opened] = useState(() => ({
+    active: readOpened(location.search, "active"),
+    scheduled: readOpened(location.search, "scheduled"),
+    closed: readOpened(location.search, "closed")
+  }))
+  const active = useEvents("active", filter, opened.active)
+  const scheduled = useEvents("scheduled", filter, opened.scheduled)
+  const closed = useEvents("closed", filter, opened.closed)
   const reloading = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
   const { note } = useContext(ExchangeContext)
 
@@ -58,7 +64,16 @@ export const IndexPage = () => {
     onRefused: counts.reload
   })
 
-  useEffect(() => replaceQuery(writeFilter(filter)), [filter])
+  useEffect(() => {
+    const query = writeFilter(filter)
+    for (const [section, rows] of Object.entries({
+      active: active.opened,
+      scheduled: scheduled.opened,
+      closed: closed.opened
+    }))
+      if (rows > 0) query.set(section, String(rows))
+    replaceQuery(query)
+  }, [filter, active.opened, scheduled.opened, closed.opened])
   useEffect(() => {
     const timer = setTimeout(
       () => setFilter((before) => (before.search === typed.trim() ? before : { ...before, search: typed.trim() })),
@@ -74,6 +89,10 @@ export const IndexPage = () => {
         .toSorted(),
     [counts.value]
   )
+  const periods = useMemo(
+    () => [...new Set((counts.value ?? []).map(({ strikePeriod }) => strikePeriod))].filter((period) => period !== ""),
+    [counts.value]
+  )
   const overview = seen?.overview
   const figure = (value: number | undefined) => (value === undefined ? nothing : count(value))
   const age =
@@ -85,7 +104,11 @@ export const IndexPage = () => {
     (section === "active" && (filter.status === "open" || filter.status === "paused")) ||
     (section === "scheduled" && filter.status === "scheduled") ||
     (section === "closed" && (filter.status === "closed" || filter.status === "settled"))
-  const clock = { now: exchange, speed }
+  const tables = [
+    { section: "active", title: "Trading now", events: active },
+    { section: "scheduled", title: "Scheduled", events: scheduled },
+    { section: "closed", title: "Closed", events: closed }
+  ] as const
 
   return (
     <Shell title="" link={link}>
@@ -118,6 +141,7 @@ export const IndexPage = () => {
         />
         <Figure label="Open gaps" value={figure(overview?.openGaps)} alarm={(overview?.openGaps ?? 0) > 0} />
       </dl>
+      <Vitals overview={overview} periods={periods} />
       <FilterBar
         filter={filter}
         typed={typed}
@@ -125,35 +149,18 @@ export const IndexPage = () => {
         onType={setTyped}
         onChange={(change) => setFilter((before) => ({ ...before, ...change }))}
       />
-      {shown("active") && (
-        <EventTable
-          section="active"
-          title="Trading now"
-          total={total(counts.value, "active", filter)}
-          events={active}
-          clock={clock}
-          filter={filter}
-        />
-      )}
-      {shown("scheduled") && (
-        <EventTable
-          section="scheduled"
-          title="Scheduled"
-          total={total(counts.value, "scheduled", filter)}
-          events={scheduled}
-          clock={clock}
-          filter={filter}
-        />
-      )}
-      {shown("closed") && (
-        <EventTable
-          section="closed"
-          title="Closed"
-          total={total(counts.value, "closed", filter)}
-          events={closed}
-          clock={clock}
-          filter={filter}
-        />
+      {tables.map(
+        ({ events, section, title }) =>
+          shown(section) && (
+            <EventTable
+              key={section}
+              section={section}
+              title={title}
+              total={total(counts.value, section, filter)}
+              events={events}
+              filter={filter}
+            />
+          )
       )}
     </Shell>
   )

@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks"
 import type { Book } from "../MarketApi.ts"
+import { Instant, instantOf } from "./controls.tsx"
 import { amount, cents, exactTime, utc } from "./format.ts"
 import { Empty, Shown } from "./states.tsx"
 import type { Asked } from "./useAsk.ts"
@@ -92,22 +93,12 @@ export const Ladder = (props: {
   const [typed, setTyped] = useState("")
   const submit = (event: Event) => {
     event.preventDefault()
-    const time = new Date(typed)
-    props.onAt(typed === "" || Number.isNaN(time.getTime()) ? undefined : time.toISOString())
+    props.onAt(instantOf(typed))
   }
   return (
     <>
       <form class="at" onSubmit={submit}>
-        <label>
-          <span>At</span>
-          <input
-            type="datetime-local"
-            step="1"
-            value={typed}
-            aria-label="Instant, your time"
-            onInput={(event) => setTyped(event.currentTarget.value)}
-          />
-        </label>
+        <Instant label="At" value={typed} onChange={setTyped} />
         <button type="submit">Show</button>
         {props.at !== undefined && (
           <button

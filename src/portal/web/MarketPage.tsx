@@ -2,9 +2,9 @@ import * as Result from "effect/Result"
 import { useCallback, useEffect, useRef, useState } from "preact/hooks"
 import type { ChartCandle, Gap, MarketDetail } from "../MarketApi.ts"
 import type { MarketQuote } from "../MarketListsApi.ts"
-import { useSignedOut } from "./access.ts"
-import { call, problemOf } from "./client.ts"
-import { Chance, StatusPill, When } from "./EventTable.tsx"
+import { call } from "./client.ts"
+import { Segments } from "./controls.tsx"
+import { Chance, StatusPill } from "./EventTable.tsx"
 import { useNow } from "./exchange.ts"
 import { amount, cents, periodWord, span, utc } from "./format.ts"
 import { Ladder } from "./Ladder.tsx"
@@ -13,6 +13,8 @@ import { Downloads, Facts, Gaps, Life, Predictions, Rules, Trades } from "./Mark
 import { eventHref, Link } from "./router.tsx"
 import { Shell } from "./Shell.tsx"
 import { Empty, Figure, Missing, Section, Shown } from "./states.tsx"
+import { When } from "./times.tsx"
+import { useAction } from "./useAction.ts"
 import { type Asked, useAsk, useThrottled } from "./useAsk.ts"
 import { useLive } from "./useLive.ts"
 
@@ -49,33 +51,19 @@ const useCandles = (ticker: string, interval: Interval) => {
 }
 
 const Actions = ({ market, onDone }: { readonly market: MarketDetail; readonly onDone: () => void }) => {
-  const onSignedOut = useSignedOut()
-  const [said, setSaid] = useState("")
-  const [busy, setBusy] = useState(false)
-  const act = async (name: "snapshot" | "backfill") => {
-    setBusy(true)
-    const answer = await call((client) => client.actions[name]({ params: { ticker: market.ticker } }))
-    setBusy(false)
-    if (Result.isSuccess(answer)) {
-      setSaid(answer.success.said)
-      return onDone()
-    }
-    const problem = problemOf(answer.failure)
-    if (problem === "SignInRequired") return onSignedOut()
-    const error: unknown = answer.failure
-    setSaid(
-      typeof error === "object" && error !== null && "problem" in error
-        ? `Not done: ${String(error.problem)}.`
-        : "Not done: try again later."
-    )
-  }
+  const { act, busy, said } = useAction(onDone)
+  const params = { ticker: market.ticker }
   return (
     <div class="actions">
-      <button type="button" disabled={busy || !market.canSnapshot} onClick={() => void act("snapshot")}>
+      <button
+        type="button"
+        disabled={busy || !market.canSnapshot}
+        onClick={() => void act((client) => client.actions.snapshot({ params }))}
+      >
         Snapshot
       </button>
       {market.canBackfill && (
-        <button type="button" disabled={busy} onClick={() => void act("backfill")}>
+        <button type="button" disabled={busy} onClick={() => void act((client) => client.actions.backfill({ params }))}>
           Backfill
         </button>
       )}
@@ -138,20 +126,13 @@ const Chart = (props: {
     id="price"
     title="Price"
     note={
-      <fieldset class="segments inline">
-        <legend class="hidden">Length of a candle</legend>
-        {intervals.map(([value, text]) => (
-          <label key={value}>
-            <input
-              type="radio"
-              name="interval"
-              checked={props.interval === value}
-              onChange={() => props.onInterval(value)}
-            />
-            <span>{text}</span>
-          </label>
-        ))}
-      </fieldset>
+      <Segments
+        inline
+        label="Length of a candle"
+        value={props.interval}
+        options={intervals}
+        onChange={props.onInterval}
+      />
     }
   >
     <Shown asked={props.candles.asked} rows={5}>
@@ -174,7 +155,7 @@ const Chart = (props: {
 
 export const MarketPage = ({ ticker }: { readonly ticker: string }) => {
   const params = { ticker }
-  const market = useAsk(`market ${ticker}`, (client) => client.market.get({ params }))
+  const market = useAsk(`market ${ticker}`, (client) => client.market.get({ params }), 30)
   const [interval, setInterval] = useState<Interval>("1")
   const [at, setAt] = useState<string>()
   const candles = useCandles(ticker, interval)
@@ -198,6 +179,11 @@ export const MarketPage = ({ ticker }: { readonly ticker: string }) => {
     life.reload()
     gaps.reload()
   }, 2000)
+  // What a portal answers may be a second old.
+  const onActed = () => {
+    market.reload()
+    reloadSoon()
+  }
   const link = useLive(`market=${encodeURIComponent(ticker)}`, {
     onEvent: (message) => {
       if (message._tag === "Quotes") {
@@ -251,7 +237,7 @@ export const MarketPage = ({ ticker }: { readonly ticker: string }) => {
             {() => (
               <>
                 <Quote market={shown!} />
-                <Actions market={shown!} onDone={market.reload} />
+                <Actions market={shown!} onDone={onActed} />
               </>
             )}
           </Shown>

@@ -1,7 +1,11 @@
+import { useState } from "preact/hooks"
 import type { Gap, LifeStep, MarketDetail, Prediction, TradeRow } from "../MarketApi.ts"
-import { When } from "./EventTable.tsx"
-import { amount, cents, exactTime, money, nothing, percent, span } from "./format.ts"
+import { Instant, instantOf } from "./controls.tsx"
+import { ExchangeFacts, Fact, TimeFact } from "./facts.tsx"
+import { amount, cents, chance, exactTime, money, nothing, percent, span } from "./format.ts"
 import { Empty, Shown } from "./states.tsx"
+import { Table, TallTable } from "./Table.tsx"
+import { When } from "./times.tsx"
 import type { Asked } from "./useAsk.ts"
 
 export const Trades = ({ asked }: { readonly asked: Asked<ReadonlyArray<TradeRow>> }) => (
@@ -10,48 +14,33 @@ export const Trades = ({ asked }: { readonly asked: Asked<ReadonlyArray<TradeRow
       trades.length === 0 ? (
         <Empty>No trade of this market is recorded.</Empty>
       ) : (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard
-        <section class="scroll tall" tabIndex={0} aria-label="Trades, newest first">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col" class="text">
-                  Time
-                </th>
-                <th scope="col">Taker</th>
-                <th scope="col">Yes price</th>
-                <th scope="col">Contracts</th>
-              </tr>
-            </thead>
-            <tbody>
-              {trades.map((trade) => (
-                <tr key={trade.tradeId}>
-                  <td class="text">
-                    <When time={trade.at}>{exactTime(trade.at)}</When>
-                  </td>
-                  <td class={trade.takerSide === "yes" ? "yes-ink" : "no-ink"}>{trade.takerSide ?? nothing}</td>
-                  <td>{cents(trade.yesPrice)}</td>
-                  <td>
-                    {amount(trade.count)}
-                    {trade.isBlock && <span class="tag">block</span>}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </section>
+        <TallTable
+          label="Trades, newest first"
+          rows={trades}
+          keyOf={({ tradeId }) => tradeId}
+          columns={[
+            { name: "Time", words: true, cell: ({ at }) => <When time={at}>{exactTime(at)}</When> },
+            {
+              name: "Taker",
+              tone: ({ takerSide }) => (takerSide === "yes" ? "yes-ink" : "no-ink"),
+              cell: ({ takerSide }) => takerSide ?? nothing
+            },
+            { name: "Yes price", cell: ({ yesPrice }) => cents(yesPrice) },
+            {
+              name: "Contracts",
+              cell: (trade) => (
+                <>
+                  {amount(trade.count)}
+                  {trade.isBlock && <span class="tag">block</span>}
+                </>
+              )
+            }
+          ]}
+        />
       )
     }
   </Shown>
 )
-
-const Fact = (props: { readonly name: string; readonly value: string | null; readonly time?: boolean }) =>
-  props.value === null ? null : (
-    <div>
-      <dt>{props.name}</dt>
-      <dd>{props.time === true ? <When time={props.value} /> : props.value}</dd>
-    </div>
-  )
 
 const completions: Readonly<Record<string, string>> = {
   settled: "complete",
@@ -60,37 +49,27 @@ const completions: Readonly<Record<string, string>> = {
   without_candles: "the exchange has no candles of it"
 }
 
-export const Facts = ({ market }: { readonly market: MarketDetail }) => (
-  <dl class="facts-list narrow">
-    <Fact name="Question" value={market.title} />
-    <Fact
-      name="Strike"
-      value={
-        [market.strikeType, market.floorStrike, market.capStrike].filter((part) => part !== null).join(" ") || null
-      }
-    />
-    <Fact name="Opened" value={market.openTime} time />
-    <Fact name="Closes" value={market.closeTime} time />
-    <Fact name="Determined" value={market.determinedAt} time />
-    <Fact name="Settled" value={market.settledAt} time />
-    <Fact name="Result" value={market.result} />
-    <Fact name="Paid for yes" value={market.settlementValue === null ? null : money(market.settlementValue)} />
-    <Fact name="Value at expiry" value={market.expirationValue} />
-    <Fact
-      name="Fees"
-      value={
-        market.feeType === null
-          ? null
-          : `${market.feeType.replaceAll("_", " ")}${market.feeMultiplier === null ? "" : ` × ${amount(market.feeMultiplier)}`}`
-      }
-    />
-    <Fact name="First seen" value={market.firstSeenAt} time />
-    <Fact
-      name="Record"
-      value={market.completion === null ? "still growing" : (completions[market.completion] ?? market.completion)}
-    />
-  </dl>
-)
+export const Facts = ({ market }: { readonly market: MarketDetail }) => {
+  const strike = [market.strikeType, market.floorStrike, market.capStrike].filter((part) => part !== null).join(" ")
+  return (
+    <dl class="facts-list narrow">
+      {market.title !== null && <Fact name="Question">{market.title}</Fact>}
+      {strike !== "" && <Fact name="Strike">{strike}</Fact>}
+      <TimeFact name="Opened" time={market.openTime} />
+      <TimeFact name="Closes" time={market.closeTime} />
+      <TimeFact name="Determined" time={market.determinedAt} />
+      <TimeFact name="Settled" time={market.settledAt} />
+      {market.result !== null && <Fact name="Result">{market.result}</Fact>}
+      {market.settlementValue !== null && <Fact name="Paid for yes">{money(market.settlementValue)}</Fact>}
+      {market.expirationValue !== null && <Fact name="Value at expiry">{market.expirationValue}</Fact>}
+      <ExchangeFacts {...market} ticker={market.seriesTicker ?? market.ticker} />
+      <TimeFact name="First seen" time={market.firstSeenAt} />
+      <Fact name="Record">
+        {market.completion === null ? "still growing" : (completions[market.completion] ?? market.completion)}
+      </Fact>
+    </dl>
+  )
+}
 
 export const Rules = ({ market }: { readonly market: MarketDetail }) =>
   market.rulesPrimary === null ? (
@@ -130,40 +109,25 @@ export const Predictions = ({ asked }: { readonly asked: Asked<ReadonlyArray<Pre
       predictions.length === 0 ? (
         <Empty>No model has forecast this market.</Empty>
       ) : (
-        <div class="scroll">
-          <table>
-            <thead>
-              <tr>
-                <th scope="col" class="text">
-                  Time
-                </th>
-                <th scope="col" class="text">
-                  Model
-                </th>
-                <th scope="col">Yes</th>
-                <th scope="col">Confidence</th>
-                <th scope="col" class="text wide">
-                  Why
-                </th>
-              </tr>
-            </thead>
-            <tbody>
-              {predictions.map((prediction) => (
-                <tr key={`${prediction.at} ${prediction.model} ${prediction.agent}`}>
-                  <td class="text">
-                    <When time={prediction.at}>{exactTime(prediction.at)}</When>
-                  </td>
-                  <td class="text">
-                    {[prediction.agent, prediction.model].filter((part) => part !== null).join(" · ") || nothing}
-                  </td>
-                  <td>{percent(prediction.yesProbability)}</td>
-                  <td>{percent(prediction.confidence)}</td>
-                  <td class="text wide prose">{prediction.rationale}</td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table
+          rows={predictions}
+          keyOf={({ agent, at, model }) => `${at} ${model} ${agent}`}
+          columns={[
+            { name: "Time", words: true, cell: ({ at }) => <When time={at}>{exactTime(at)}</When> },
+            {
+              name: "Model",
+              words: true,
+              cell: ({ agent, model }) => [agent, model].filter((part) => part !== null).join(" · ") || nothing
+            },
+            {
+              name: "Yes",
+              title: ({ yesProbability }) => percent(yesProbability),
+              cell: ({ yesProbability }) => (yesProbability === null ? nothing : chance(yesProbability))
+            },
+            { name: "Confidence", cell: ({ confidence }) => (confidence === null ? nothing : chance(confidence)) },
+            { name: "Why", words: true, show: "wide", tone: "prose", cell: ({ rationale }) => rationale }
+          ]}
+        />
       )
     }
   </Shown>
@@ -203,21 +167,58 @@ export const Gaps = ({ gaps }: { readonly gaps: Asked<ReadonlyArray<Gap>> }) =>
     </details>
   )
 
-export const Downloads = ({ ticker }: { readonly ticker: string }) => (
-  <ul class="downloads">
-    {(["ticks", "candles", "trades"] as const).map((table) => (
-      <li key={table}>
-        <span>{table}</span>
-        {(["csv", "ndjson"] as const).map((format) => (
-          <a
-            key={format}
-            href={`/api/markets/${encodeURIComponent(ticker)}/download/${table}?format=${format}`}
-            download
-          >
-            {format === "csv" ? "CSV" : "NDJSON"}
-          </a>
+const formats = [
+  ["csv", "CSV"],
+  ["ndjson", "NDJSON"]
+] as const
+
+/** Files of all that is recorded, or of a span of it. */
+export const Downloads = ({ ticker }: { readonly ticker: string }) => {
+  const [from, setFrom] = useState("")
+  const [to, setTo] = useState("")
+  const range = { from: instantOf(from), to: instantOf(to) }
+  const isEmpty = range.from !== undefined && range.to !== undefined && range.from >= range.to
+  const href = (table: string, format: string) => {
+    const query = new URLSearchParams({ format })
+    if (range.from !== undefined) query.set("from", range.from)
+    if (range.to !== undefined) query.set("to", range.to)
+    return `/api/markets/${encodeURIComponent(ticker)}/download/${table}?${query}`
+  }
+  return (
+    <>
+      <form class="at" onSubmit={(event) => event.preventDefault()}>
+        <Instant label="From" value={from} onChange={setFrom} />
+        <Instant label="To" value={to} onChange={setTo} />
+        <p class="quiet small" role="status">
+          {isEmpty
+            ? "From is not before To."
+            : range.from === undefined && range.to === undefined
+              ? "All of it; give a span for a part."
+              : "From is in it, To is not."}
+        </p>
+      </form>
+      <ul class="downloads">
+        {(["ticks", "candles", "trades"] as const).map((table) => (
+          <li key={table}>
+            <span>{table}</span>
+            {formats.map(([format, name]) =>
+              isEmpty ? (
+                <span key={format} class="quiet">
+                  {name}
+                </span>
+              ) : (
+                <a key={format} href={href(table, format)} download>
+                  {name}
+                </a>
+              )
+            )}
+          </li>
         ))}
-      </li>
-    ))}
-  </ul>
-)
+        <li>
+          <span>facts</span>
+          <a href={`/api/markets/${encodeURIComponent(ticker)}`}>JSON</a>
+        </li>
+      </ul>
+    </>
+  )
+}

@@ -2,111 +2,70 @@ import * as Result from "effect/Result"
 import { useState } from "preact/hooks"
 import type { QueuePage as QueueFacts } from "../SystemApi.ts"
 import { call } from "./client.ts"
-import { When } from "./EventTable.tsx"
 import { count, exactTime, nothing, span } from "./format.ts"
 import { Shell } from "./Shell.tsx"
-import { Empty, Section, Shown } from "./states.tsx"
+import { Empty, None, Section, Shown } from "./states.tsx"
+import { type Column, Table } from "./Table.tsx"
+import { When } from "./times.tsx"
 import { useAsk, useThrottled } from "./useAsk.ts"
 import { useLive } from "./useLive.ts"
 
+type Job = QueueFacts["running"][number]
+
+const jobColumns: ReadonlyArray<Column<Job>> = [
+  { name: "Job", heads: "name", cell: ({ jobType }) => jobType },
+  { name: "About", words: true, cell: ({ about }) => about },
+  { name: "Priority", show: "mid", cell: ({ priority }) => priority },
+  { name: "Attempt", cell: ({ attempts, maxAttempts }) => `${attempts} of ${maxAttempts}` },
+  { name: "Entered", show: "mid", cell: ({ createdAt }) => <When time={createdAt}>{exactTime(createdAt)}</When> },
+  { name: "Last error", words: true, show: "wide", tone: "wrap", cell: ({ lastError }) => lastError ?? nothing }
+]
+
 const Jobs = (props: {
-  readonly jobs: QueueFacts["running"]
+  readonly jobs: ReadonlyArray<Job>
   readonly nothingYet: string
   readonly onRetry?: (ids: ReadonlyArray<string>) => void
-}) =>
-  props.jobs.length === 0 ? (
-    <Empty>{props.nothingYet}</Empty>
-  ) : (
-    <div class="scroll">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col" class="text">
-              Job
-            </th>
-            <th scope="col" class="text">
-              About
-            </th>
-            <th scope="col" class="mid">
-              Priority
-            </th>
-            <th scope="col">Attempt</th>
-            <th scope="col" class="mid">
-              Entered
-            </th>
-            <th scope="col" class="text wide">
-              Last error
-            </th>
-            {props.onRetry !== undefined && <th scope="col">Retry</th>}
-          </tr>
-        </thead>
-        <tbody>
-          {props.jobs.map((job) => (
-            <tr key={job.id}>
-              <th scope="row" class="text">
-                {job.jobType}
-              </th>
-              <td class="text">{job.about}</td>
-              <td class="mid">{job.priority}</td>
-              <td>
-                {job.attempts} of {job.maxAttempts}
-              </td>
-              <td class="mid">
-                <When time={job.createdAt}>{exactTime(job.createdAt)}</When>
-              </td>
-              <td class="text wide wrap">{job.lastError ?? nothing}</td>
-              {props.onRetry !== undefined && (
-                <td>
-                  <button type="button" onClick={() => props.onRetry?.([job.id])}>
-                    Retry
-                  </button>
-                </td>
-              )}
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+}) => {
+  const { jobs, onRetry } = props
+  if (jobs.length === 0) return <None>{props.nothingYet}</None>
+  const retry: Column<Job> = {
+    name: "Retry",
+    cell: ({ id }) => (
+      <button type="button" onClick={() => onRetry?.([id])}>
+        Retry
+      </button>
+    )
+  }
+  return (
+    <Table rows={jobs} keyOf={({ id }) => id} columns={onRetry === undefined ? jobColumns : [...jobColumns, retry]} />
   )
+}
 
 const Counts = ({ counts }: { readonly counts: QueueFacts["counts"] }) =>
   counts.length === 0 ? (
     <Empty>The queue is empty, and nothing was done within the last hour.</Empty>
   ) : (
-    <div class="scroll">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col" class="text">
-              Type
-            </th>
-            <th scope="col">Ready</th>
-            <th scope="col">Delayed</th>
-            <th scope="col">Running</th>
-            <th scope="col">Done, last hour</th>
-            <th scope="col">Failed</th>
-            <th scope="col" class="mid">
-              Oldest waits
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {counts.map((row) => (
-            <tr key={row.jobType}>
-              <th scope="row" class="text">
-                {row.jobType}
-              </th>
-              <td>{count(row.ready)}</td>
-              <td>{count(row.delayed)}</td>
-              <td>{count(row.running)}</td>
-              <td>{count(row.doneLastHour)}</td>
-              <td class={row.failed > 0 ? "alarm-text" : ""}>{count(row.failed)}</td>
-              <td class="mid">{row.oldestReadySeconds === null ? nothing : span(row.oldestReadySeconds)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      rows={counts}
+      keyOf={({ jobType }) => jobType}
+      columns={[
+        { name: "Type", heads: "name", cell: ({ jobType }) => jobType },
+        { name: "Ready", cell: ({ ready }) => count(ready) },
+        { name: "Delayed", cell: ({ delayed }) => count(delayed) },
+        { name: "Running", cell: ({ running }) => count(running) },
+        { name: "Done, last hour", show: "mid", cell: ({ doneLastHour }) => count(doneLastHour) },
+        {
+          name: "Failed",
+          tone: ({ failed }) => (failed > 0 ? "alarm-text" : ""),
+          cell: ({ failed }) => count(failed)
+        },
+        {
+          name: "Oldest waits",
+          show: "mid",
+          cell: ({ oldestReadySeconds }) => (oldestReadySeconds === null ? nothing : span(oldestReadySeconds))
+        }
+      ]}
+    />
   )
 
 export const QueuePage = () => {
@@ -134,41 +93,37 @@ export const QueuePage = () => {
         </p>
       </div>
       <Shown asked={queue}>
-        {(facts) =>
-          facts.enabled ? (
-            <>
-              <Counts counts={facts.counts} />
-              <Section id="workers" title="Workers" note={count(facts.workers.length)}>
-                {facts.workers.length === 0 ? (
-                  <Empty>No worker is running.</Empty>
-                ) : (
-                  <ul class="cards">
-                    {facts.workers.map((worker) => (
-                      <li key={worker.instance} class="card">
-                        <h3>{worker.host}</h3>
-                        <p class="quiet small">
-                          process {worker.pid}, seen {span(worker.silentSeconds)} ago
-                        </p>
-                        <p class="small">{worker.jobTypes.join(", ")}</p>
-                      </li>
-                    ))}
-                  </ul>
-                )}
-              </Section>
-              <Section id="running" title="Running">
-                <Jobs jobs={facts.running} nothingYet="Nothing runs now." />
-              </Section>
-              <Section id="waiting" title="Waiting" note={facts.waiting.length === 50 ? "first 50" : ""}>
-                <Jobs jobs={facts.waiting} nothingYet="Nothing waits." />
-              </Section>
-              <Section id="failed" title="Failed for good" note={facts.failed.length === 50 ? "newest 50" : ""}>
-                <Jobs jobs={facts.failed} nothingYet="Nothing failed for good." onRetry={(ids) => void retry(ids)} />
-              </Section>
-            </>
-          ) : (
-            <Empty>This database has no work queue: the recorder does its work itself.</Empty>
-          )
-        }
+        {(facts) => (
+          <>
+            <Counts counts={facts.counts} />
+            <Section id="workers" title="Workers" note={count(facts.workers.length)}>
+              {facts.workers.length === 0 ? (
+                <None>No worker is running.</None>
+              ) : (
+                <ul class="cards">
+                  {facts.workers.map((worker) => (
+                    <li key={worker.instance} class="card">
+                      <h3>{worker.host}</h3>
+                      <p class="quiet small">
+                        process {worker.pid}, seen {span(worker.silentSeconds)} ago
+                      </p>
+                      <p class="small">{worker.jobTypes.join(", ")}</p>
+                    </li>
+                  ))}
+                </ul>
+              )}
+            </Section>
+            <Section id="running" title="Running">
+              <Jobs jobs={facts.running} nothingYet="Nothing runs now." />
+            </Section>
+            <Section id="waiting" title="Waiting" note={facts.waiting.length === 50 ? "first 50" : ""}>
+              <Jobs jobs={facts.waiting} nothingYet="Nothing waits." />
+            </Section>
+            <Section id="failed" title="Failed for good" note={facts.failed.length === 50 ? "newest 50" : ""}>
+              <Jobs jobs={facts.failed} nothingYet="Nothing failed for good." onRetry={(ids) => void retry(ids)} />
+            </Section>
+          </>
+        )}
       </Shown>
     </Shell>
   )

@@ -32,14 +32,28 @@ export const useOverview = (): Exchange => {
   return { seen, note }
 }
 
+const ticking = new Set<(wall: number) => void>()
+let ticker: ReturnType<typeof setInterval> | undefined
+
+/** Tells every second what time it is; all who watch are told at once, so that a page is drawn once. */
+const onTick = (tell: (wall: number) => void) => {
+  ticking.add(tell)
+  ticker ??= setInterval(() => {
+    for (const watching of ticking) watching(Date.now())
+  }, 1000)
+  return () => {
+    ticking.delete(tell)
+    if (ticking.size > 0) return
+    clearInterval(ticker)
+    ticker = undefined
+  }
+}
+
 /** A clock that ticks every second: ours, and the exchange's, carried on from the last overview. */
 export const useNow = () => {
   const { seen } = useContext(ExchangeContext)
   const [wall, setWall] = useState(Date.now())
-  useEffect(() => {
-    const timer = setInterval(() => setWall(Date.now()), 1000)
-    return () => clearInterval(timer)
-  }, [])
+  useEffect(() => onTick(setWall), [])
   const speed = seen?.overview.exchangeSpeed ?? 1
   const exchange = seen === undefined ? wall : Date.parse(seen.overview.exchangeTime) + (wall - seen.at) * speed
   return { wall, exchange, speed, seen }

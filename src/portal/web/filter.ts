@@ -1,3 +1,4 @@
+import { maxPageSize } from "../ApiFields.ts"
 import { cardSorts, closeWindows } from "../EventsApi.ts"
 
 export const statuses = ["open", "paused", "scheduled", "closed", "settled"] as const
@@ -14,7 +15,7 @@ export interface Filter {
   readonly order: "" | "asc" | "desc"
 }
 
-const oneOf = <A extends string>(words: ReadonlyArray<A>, text: string | null): A | "" =>
+export const oneOf = <A extends string>(words: ReadonlyArray<A>, text: string | null): A | "" =>
   words.find((word) => word === text) ?? ""
 
 export const readFilter = (search: string): Filter => {
@@ -40,6 +41,12 @@ export const writeFilter = (filter: Filter): URLSearchParams => {
   if (filter.sort !== "close_time") query.set("sort", filter.sort)
   if (filter.order !== "") query.set("order", filter.order)
   return query
+}
+
+/** How many rows of a table were open when its address was made; 0 for a page. */
+export const readOpened = (search: string, section: Section) => {
+  const rows = Number(new URLSearchParams(search).get(section))
+  return Number.isInteger(rows) && rows > 0 ? Math.min(rows, maxPageSize) : 0
 }
 
 export const isNarrowed = (filter: Filter) =>

@@ -16,7 +16,7 @@ export const amount = (value: string | null) => {
   if (value === null) return nothing
   const [units = "", fraction = ""] = value.split(".")
   const kept = fraction.replace(/0+$/, "")
-  return units.replace(/\B(?=(\d{3})+$)/g, "\u202f") + (kept === "" ? "" : `.${kept}`)
+  return units.replace(/\B(?=(\d{3})+$)/g, ",") + (kept === "" ? "" : `.${kept}`)
 }
 
 /** Dollars below one, as cents: 0.4700 → 47¢, 0.475 → 47.5¢. Moves the point in the text; exact. */
@@ -29,11 +29,17 @@ export const cents = (dollars: string | null) => {
   return `${left}${right === "" ? "" : `.${right}`}¢`
 }
 
+/** A probability to a tenth of a per cent; what it is exactly is said elsewhere. */
+export const chance = (probability: string) => `${(Number(probability) * 100).toFixed(1)}%`
+
 export const percent = (probability: string | null) => cents(probability).replace("¢", "%")
 
 export const utc = (time: string) => `${time.slice(0, 19).replace("T", " ")} UTC`
 export const localTime = (time: string) => shortTime.format(new Date(time))
 export const clockTime = (millis: number) => clock.format(new Date(millis))
+
+/** How often something happens: 45 s, 2 min. */
+export const every = (seconds: number) => (seconds % 60 === 0 ? `${seconds / 60} min` : `${seconds} s`)
 
 /** 42 s, 5 min, 3 h 12, 2 d 4 h. */
 export const span = (seconds: number) => {

@@ -20,6 +20,9 @@ export const Empty = ({ children }: { readonly children: ComponentChildren }) =>
   </div>
 )
 
+/** Nothing here, where that is no news. */
+export const None = ({ children }: { readonly children: ComponentChildren }) => <p class="quiet none">{children}</p>
+
 export const Failed = ({ onRetry, stale }: { readonly onRetry: () => void; readonly stale?: boolean }) => (
   <div class="notice" role="alert">
     <p>This could not be read{stale === true ? "; what is shown may be old" : ""}.</p>

@@ -14,13 +14,18 @@ interface Shown {
 }
 
 export interface Events extends Shown {
+  /** How many rows the reader opened beyond the first page; 0 for none. */
+  readonly opened: number
+
   readonly more: () => void
   readonly reload: () => void
   readonly apply: (quotes: ReadonlyArray<CardQuote>) => void
 }
 
-/** One table of events: its pages, and the quotes that arrive in between. */
-export const useEvents = (section: Section, filter: Filter): Events => {
+/** One table of events: its pages, and the quotes that arrive in between. `opened`: how many rows to begin with, 0 for a page. */
+export const useEvents = (section: Section, filter: Filter, opened: number): Events => {
+  const [isOpened, setIsOpened] = useState(opened > 0)
+  const begins = useRef(opened)
   const onSignedOut = useSignedOut()
   const [shown, setShown] = useState<Shown>({ rows: [], next: null, state: "loading" })
   const loaded = useRef(0)
@@ -61,7 +66,9 @@ export const useEvents = (section: Section, filter: Filter): Events => {
 
   useEffect(() => {
     setShown((before) => ({ ...before, state: before.rows.length === 0 ? "loading" : "ready" }))
-    void load(undefined, undefined)
+    void load(undefined, begins.current === 0 ? undefined : begins.current)
+    setIsOpened(begins.current > 0)
+    begins.current = 0
   }, [load])
 
   const reload = useCallback(
@@ -83,8 +90,11 @@ export const useEvents = (section: Section, filter: Filter): Events => {
     ...shown,
     reload,
     apply,
+    opened: isOpened ? shown.rows.length : 0,
     more: () => {
-      if (shown.next !== null) void load(shown.next, undefined)
+      if (shown.next === null) return
+      setIsOpened(true)
+      void load(shown.next, undefined)
     }
   }
 }

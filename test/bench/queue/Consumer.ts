@@ -8,6 +8,7 @@ import * as Redacted from "effect/Redacted"
 import * as References from "effect/References"
 import * as Schedule from "effect/Schedule"
 import { type Runner, run } from "graphile-worker"
+import { Pool } from "pg"
 import PgBoss from "pg-boss"
 import { JobHandlers } from "../../../src/queue/JobHandlers.ts"
 import * as QueueMetrics from "../../../src/queue/QueueMetrics.ts"
@@ -98,9 +99,19 @@ const graphile = (url: string, isBatched: boolean) =>
 
 const silent = new (await import("graphile-worker")).Logger(() => () => undefined)
 
+/** Its worker completes a batch once the handler is done, and says nothing of it: counted is what that statement did. */
 const boss = (url: string, batchSize: number) =>
   Effect.promise(async () => {
-    const pgBoss = new PgBoss({ connectionString: url, max: concurrency + 1, supervise: false, schedule: false })
+    const pool = new Pool({ connectionString: url, max: concurrency + 1 })
+    pool.on("error", () => undefined)
+    const db = {
+      executeSql: async (text: string, values: Array<unknown>) => {
+        const result = await pool.query(text, values)
+        if (values?.[0] === "bench" && text.includes("state = 'completed'")) state.done += Number(result.rows[0].count)
+        return result
+      }
+    }
+    const pgBoss = new PgBoss({ db, supervise: false, schedule: false })
     pgBoss.on("error", () => undefined)
     await pgBoss.start()
     for (let n = 0; n < concurrency; n++)
@@ -109,11 +120,6 @@ const boss = (url: string, batchSize: number) =>
         { pollingIntervalSeconds: 0.5, batchSize },
         async (batch) => {
           for (const { data } of batch) begun(data.sentAt)
-          await pgBoss.complete(
-            "bench",
-            batch.map(({ id }) => id)
-          )
-          state.done += batch.length
         }
       )
   }).pipe(Effect.andThen(Effect.never))

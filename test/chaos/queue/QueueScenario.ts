@@ -17,6 +17,10 @@ export interface QueueScenario {
   readonly server?: Readonly<Record<string, string>>
   readonly needsBroker?: boolean
   readonly settings?: Readonly<Record<string, string>>
+  /** The trouble costs attempts: without any it did not happen. */
+  readonly costsAttempts?: boolean
+  /** The scenario of the recorder that this one is played with. */
+  readonly playedWith?: string
   readonly act: (
     stage: QueueStage.QueueStage,
     broker: RabbitBroker.RabbitBroker | undefined
@@ -76,7 +80,12 @@ export const perform = Effect.fnUntraced(function* (scenario: QueueScenario, pla
     effects,
     repeated,
     retried,
-    ok: undone === 0 && repeated === 0 && effects === jobs && jobs > 0,
+    ok:
+      undone === 0 &&
+      repeated === 0 &&
+      effects === jobs &&
+      jobs > 0 &&
+      (scenario.costsAttempts !== true || retried > 0),
     facts
   }
   return outcome

@@ -52,6 +52,7 @@ export const pauseWorker: QueueScenario = {
   about: "a worker stands still (SIGSTOP) for longer than its lease, and goes on (SIGCONT) with jobs that others have",
   usual,
   short,
+  costsAttempts: true,
   act: Effect.fnUntraced(function* (stage) {
     const workers = yield* atWork(stage)
     const roll = dice(stage.play.seed)
@@ -60,16 +61,23 @@ export const pauseWorker: QueueScenario = {
       yield* stage.enqueue(20, 400)
       const victim = workers[Math.floor(roll() * workers.length)]!
       const theirs = `locked_by in (select instance from queue_workers where pid = ${victim.pid})`
-      yield* stage.until(
-        "the worker holds jobs",
-        Effect.map(stage.query(`select 1 from queue_jobs where ${theirs} limit 1`), (rows) => rows.length > 0)
-      )
-      const held = yield* stage.query<{ id: string }>(`select id::text from queue_jobs where ${theirs}`)
-      yield* victim.signal("SIGSTOP")
+      // It may end them all in the moment before it stands still.
+      const stopped = Effect.gen(function* () {
+        yield* victim.signal("SIGSTOP")
+        yield* Effect.sleep("200 millis")
+        const found = yield* stage.query(`select 1 from queue_jobs where ${theirs}`)
+        if (found.length > 0) {
+          taken += found.length
+          return true
+        }
+        yield* victim.signal("SIGCONT")
+        yield* stage.enqueue(10, 400)
+        return false
+      })
+      yield* stage.until("the worker stands still with jobs in its hands", stopped)
       yield* Effect.sleep(`${stage.leaseSeconds * 3} seconds`)
       const lost = yield* stage.query(`select 1 from queue_workers where pid = ${victim.pid} and not lost`)
       if (lost.length > 0) return yield* Effect.die(new Error("the lease of a worker that stands still was not taken"))
-      taken += held.length
       yield* victim.signal("SIGCONT")
       yield* pause(stage)
     }
@@ -107,6 +115,7 @@ export const restartPostgresQueue: QueueScenario = {
   usual,
   short,
   ownsServer: true,
+  playedWith: "restart-postgres",
   act: Effect.fnUntraced(function* (stage) {
     const postgres = yield* control(stage)
     yield* atWork(stage)

@@ -1,0 +1,2 @@
+/** This version, as package.json says it. */
+export const version = "0.1.0"
