@@ -386,7 +386,7 @@ export const access: Readonly<Record<RoleName, Access>> = {
   },
   portal: {
     about: "pages and API for people; reads, and keeps its own lists up to date",
-    secrets: ["portal"],
+    secrets: ["portal", "broker"],
     queue: ["enqueue", "retry"],
     tables: {
       ...recorded,

@@ -248,6 +248,7 @@ describe("QueueJobs", () => {
     Effect.gen(function* () {
       const jobs = yield* QueueJobs
       const sql = yield* PgClient.PgClient
+      const acting = yield* Acting
       yield* jobs.enqueue([job(), job()])
       yield* join("w")
       const claimed = yield* Deferred.make<void>()
@@ -256,7 +257,7 @@ describe("QueueJobs", () => {
         claim("w").pipe(
           Effect.tap(() => Deferred.succeed(claimed, undefined)),
           Effect.tap(() => Deferred.await(goOn)),
-          sql.withTransaction
+          acting.withTransaction
         )
       )
       yield* Deferred.await(claimed)
