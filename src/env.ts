@@ -1,3 +1,5 @@
-import * as EnvExample from "./local/EnvExample.ts"
+import { writeFileSync } from "node:fs"
+import * as Generated from "./local/Generated.ts"
 
-process.stdout.write(EnvExample.text())
+const root = new URL("../", import.meta.url)
+for (const [file, text] of Generated.files(root)) writeFileSync(new URL(file, root), text)

@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as AdminServer from "./admin/AdminServer.ts"
 import * as Roles from "./local/Roles.ts"
-import { settings } from "./portal/PortalConfig.ts"
+import { settings, withheld } from "./portal/PortalConfig.ts"
 import { PortalServer } from "./portal/PortalServer.ts"
 import { ExchangeTime } from "./runtime/ExchangeTime.ts"
 import * as Health from "./runtime/Health.ts"
@@ -37,5 +37,6 @@ runRoleProgram(
     Layer.provide(SchemaCheck.pipe(Layer.provide(Migrations.layer))),
     Layer.provide(database),
     Layer.provide(Setting.layerChecked(Roles.portal))
-  )
+  ),
+  withheld
 )

@@ -11,6 +11,7 @@ import { Predictor } from "./prediction/Predictor.ts"
 import { Scoring } from "./prediction/Scoring.ts"
 import { presenter } from "./runtime/CommandLine.ts"
 import { ExchangeTime } from "./runtime/ExchangeTime.ts"
+import * as Guardrails from "./runtime/Guardrails.ts"
 import * as Health from "./runtime/Health.ts"
 import { runRole } from "./runtime/Loops.ts"
 import { runProgram } from "./runtime/Program.ts"
@@ -46,7 +47,7 @@ const role = Layer.unwrap(
       Layer.provide([ExchangeTime.layer, Health.Health.layer])
     )
   )
-).pipe(Layer.provide(Store(Roles.predictor)))
+).pipe(Layer.provide(Store(Roles.predictor)), Layer.provide(Guardrails.layer("predictor")))
 
 const predictor = Command.make("predictor", {}, () => runRole(role)).pipe(
   Command.withDescription("forecasts events when they are due, and scores forecasts when their markets settle"),

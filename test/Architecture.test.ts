@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import * as EnvExample from "../src/local/EnvExample.ts"
+import * as Generated from "../src/local/Generated.ts"
 
 const root = path.resolve(import.meta.dirname, "..")
 const cruise = (...targets: ReadonlyArray<string>) =>
@@ -40,7 +40,8 @@ describe("the house", () => {
     ])
   })
 
-  it("has an .env.example that tells what the programs read", () => {
-    assert.strictEqual(fs.readFileSync(path.join(root, ".env.example"), "utf8"), EnvExample.text(), "run `npm run env`")
+  it("has files that are made from the code as the code makes them", () => {
+    for (const [file, text] of Generated.files(new URL("../", import.meta.url)))
+      assert.strictEqual(fs.readFileSync(path.join(root, file), "utf8"), text, `${file}: run \`npm run env\``)
   })
 })

@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { fromMillis, type Timestamp } from "../market/Timestamp.ts"
+import { NotOurs } from "../runtime/Guardrails.ts"
 import { sqlProblem } from "../store/SqlProblem.ts"
 import { sqlState } from "../store/SqlState.ts"
 import { AdminError } from "./AdminError.ts"
@@ -20,9 +21,18 @@ const explained = (error: SqlError) =>
         fix: "look at the database, then try again"
       })
 
+const notOurs = ({ message }: NotOurs) =>
+  new AdminError({
+    reason: "Refused",
+    problem: message,
+    fix: "ask that program, or run the command with DATABASE_URL of the admin role"
+  })
+
 /** What the database answers, or why it does not. */
-export const fromDatabase = <A, R>(effect: Effect.Effect<A, SqlError | AdminError, R>) =>
-  Effect.mapError(effect, (error) => (isSqlError(error) ? explained(error) : error))
+export const fromDatabase = <A, R>(effect: Effect.Effect<A, SqlError | NotOurs | AdminError, R>) =>
+  Effect.mapError(effect, (error) =>
+    isSqlError(error) ? explained(error) : error instanceof NotOurs ? notOurs(error) : error
+  )
 
 /** This program cannot; `programs` can. */
 export const notHere = (call: string, service: string, programs: string) =>

@@ -2,7 +2,6 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { isSqlError } from "effect/sql/SqlError"
 import { FeedControl, type FeedView } from "../ingest/FeedControl.ts"
 import { HistoryControl } from "../ingest/HistoryControl.ts"
 import { JournalControl } from "../ingest/JournalControl.ts"
@@ -135,7 +134,9 @@ export const make = Effect.fnUntraced(function* (service: string) {
           return control.backfill({ series, event, market }, yield* wholeSpan(selection)).pipe(
             Stream.map(({ done, problem, total }): Facts.Progress => ({ done, total, note: problem ?? "" })),
             Stream.catch((error) =>
-              isSqlError(error) ? Stream.fromEffect(fromDatabase(Effect.fail(error))) : Stream.fail(exchange(error))
+              error._tag === "KalshiRestError"
+                ? Stream.fail(exchange(error))
+                : Stream.fromEffect(fromDatabase(Effect.fail(error)))
             )
           )
         })

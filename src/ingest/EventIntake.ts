@@ -12,6 +12,7 @@ import type { Market } from "../market/Market.ts"
 import * as StrikePeriod from "../market/StrikePeriod.ts"
 import { fromMillis } from "../market/Timestamp.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
+import type { NotOurs } from "../runtime/Guardrails.ts"
 import * as Setting from "../runtime/Setting.ts"
 import type { SettingError } from "../runtime/SettingError.ts"
 import { Catalog, type ClassifiedEvent } from "../store/Catalog.ts"
@@ -48,7 +49,7 @@ export class EventIntake extends Context.Service<
     readonly strikePeriods: ReadonlyArray<string>
     readonly includeMultivariate: boolean
     /** Reads the series that were updated since the last time; at first all of them. Without them some events have no period. */
-    readonly refreshSeries: Effect.Effect<void, KalshiRestError | SqlError>
+    readonly refreshSeries: Effect.Effect<void, KalshiRestError | NotOurs | SqlError>
     /** `frequencies`: of the series. */
     classify(events: ReadonlyArray<Event>, frequencies: ReadonlyMap<string, string>): ReadonlyArray<ClassifiedEvent>
     /** Stores what is wanted of these events. `readAtMillis`: exchange time at which they were read. */

@@ -11,6 +11,7 @@ import type { Market } from "../market/Market.ts"
 import * as StrikePeriod from "../market/StrikePeriod.ts"
 import { toMillis } from "../market/Timestamp.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
+import type { NotOurs } from "../runtime/Guardrails.ts"
 import { Catalog } from "../store/Catalog.ts"
 import type { MarketStage } from "../store/MarketCompletion.ts"
 import { untilDatabaseAnswers } from "../store/Retry.ts"
@@ -37,7 +38,10 @@ export class EventScan extends Context.Service<
   EventScan,
   {
     /** `closeAfterSeconds`: exchange time, epoch seconds. A status that cannot be read does not stop the others. */
-    read(closeAfterSeconds: number, statuses: ReadonlyArray<MarketStage>): Effect.Effect<EventScanOutcome, SqlError>
+    read(
+      closeAfterSeconds: number,
+      statuses: ReadonlyArray<MarketStage>
+    ): Effect.Effect<EventScanOutcome, NotOurs | SqlError>
   }
 >()("kalshi-ingestor/ingest/EventScan") {
   static readonly layer = Layer.effect(

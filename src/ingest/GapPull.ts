@@ -4,6 +4,7 @@ import * as Layer from "effect/Layer"
 import type { SqlError } from "effect/sql/SqlError"
 import type { KalshiRestError } from "../kalshi/KalshiRestError.ts"
 import { endAtOrAfter, endAtOrBefore } from "../market/CandlePeriod.ts"
+import type { NotOurs } from "../runtime/Guardrails.ts"
 import type { GappedMarket } from "../store/GapRepairs.ts"
 import { CandleHistory } from "./CandleHistory.ts"
 import type { CandleRequest } from "./CandlePlan.ts"
@@ -59,7 +60,7 @@ export class GapPull extends Context.Service<
   GapPull,
   {
     /** Pulls them, or has workers pull them. Whether all of it is here afterwards is for the caller to see. */
-    pull(holes: ReadonlyArray<Hole>): Effect.Effect<HolePulled, KalshiRestError | SqlError>
+    pull(holes: ReadonlyArray<Hole>): Effect.Effect<HolePulled, KalshiRestError | NotOurs | SqlError>
   }
 >()("kalshi-ingestor/ingest/GapPull") {
   static readonly layer = Layer.effect(

@@ -4,6 +4,7 @@ import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import type { SqlError } from "effect/sql/SqlError"
 import type { KalshiRestError } from "../kalshi/KalshiRestError.ts"
+import type { NotOurs } from "../runtime/Guardrails.ts"
 import { GapRepairs } from "../store/GapRepairs.ts"
 import { MarketSelection, type Selection } from "../store/MarketSelection.ts"
 import { GapPull } from "./GapPull.ts"
@@ -28,7 +29,7 @@ export class HistoryControl extends Context.Service<
     backfill(
       selection: Selection,
       span: { readonly fromMillis: number; readonly toMillis: number }
-    ): Stream.Stream<PullProgress, KalshiRestError | SqlError>
+    ): Stream.Stream<PullProgress, KalshiRestError | NotOurs | SqlError>
   }
 >()("kalshi-ingestor/ingest/HistoryControl") {
   static readonly layer = Layer.effect(

@@ -9,6 +9,7 @@ import type { SqlError } from "effect/sql/SqlError"
 import type { CandleInterval } from "../market/Candle.ts"
 import { endAtOrBefore, lifeOf } from "../market/CandlePeriod.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
+import type { NotOurs } from "../runtime/Guardrails.ts"
 import * as Setting from "../runtime/Setting.ts"
 import type { SettingError } from "../runtime/SettingError.ts"
 import { type IncompleteMarket, type IncompleteQuery, MarketCompletion } from "../store/MarketCompletion.ts"
@@ -49,7 +50,7 @@ export class MarketCatchUp extends Context.Service<
     /** How many ranges of these markets have settled and are not checked. */
     settledMissing(markets: ReadonlyArray<IncompleteMarket>): Effect.Effect<number, SqlError>
     /** Pulls what a page lacks, and lets go of those that are complete; one page at a time in this process. */
-    catchUp(markets: ReadonlyArray<IncompleteMarket>): Effect.Effect<CatchUp, SqlError>
+    catchUp(markets: ReadonlyArray<IncompleteMarket>): Effect.Effect<CatchUp, NotOurs | SqlError>
   }
 >()("kalshi-ingestor/ingest/MarketCatchUp") {
   static readonly layer: Layer.Layer<

@@ -8,6 +8,7 @@ import { KalshiRest } from "../kalshi/KalshiRest.ts"
 import { finalStatuses, type Market } from "../market/Market.ts"
 import { fromMillis } from "../market/Timestamp.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
+import type { NotOurs } from "../runtime/Guardrails.ts"
 import { Catalog } from "../store/Catalog.ts"
 import { MarketCompletion } from "../store/MarketCompletion.ts"
 import { untilDatabaseAnswers } from "../store/Retry.ts"
@@ -39,7 +40,7 @@ export class MarketOutcomes extends Context.Service<
      * Asks for markets in the live tier and then in the other one, `tickersPerCall` at a time, and stores what it is told. A call that
      * fails leaves the others alone.
      */
-    read(tickers: ReadonlyArray<string>): Effect.Effect<OutcomesRead, SqlError>
+    read(tickers: ReadonlyArray<string>): Effect.Effect<OutcomesRead, NotOurs | SqlError>
   }
 >()("kalshi-ingestor/ingest/MarketOutcomes") {
   static readonly layer = Layer.effect(

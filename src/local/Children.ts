@@ -31,6 +31,7 @@ export interface ChildSpec {
   /** Names its log and its exit code; the program's name when absent. */
   readonly label?: string | undefined
   readonly args?: ReadonlyArray<string>
+  /** All of its environment. */
   readonly env: Readonly<Record<string, string>>
 }
 
@@ -72,7 +73,7 @@ export class Children extends Context.Service<
             spawner.spawn(
               ChildProcess.make(process.execPath, [path.join(dist, `${spec.program}.js`), ...(spec.args ?? [])], {
                 env: { ...spec.env, EXIT_WITH_STDIN: "1" },
-                extendEnv: true,
+                extendEnv: false,
                 detached: true
               })
             ),

@@ -11,9 +11,12 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
+import * as Environment from "../runtime/Environment.ts"
 import { Database } from "../store/Database.ts"
+import { DatabaseRoles } from "../store/DatabaseRoles.ts"
 import { EmbeddedPostgres } from "../store/EmbeddedPostgres.ts"
 import { Children } from "./Children.ts"
+import * as Logins from "./Logins.ts"
 import * as RabbitBroker from "./RabbitBroker.ts"
 import { Record } from "./Record.ts"
 import * as Stack from "./Stack.ts"
@@ -67,11 +70,7 @@ const metricsLine = (health: Stack.Stack["health"]) =>
     .map(([label, url]) => `${label} ${url}/metrics`)
     .join(", ")
 
-const session = Effect.fn("Demo.session")(function* (
-  options: DemoOptions,
-  home: string,
-  database: Redacted.Redacted<string>
-) {
+const session = Effect.fn("Demo.session")(function* (options: DemoOptions, home: string) {
   const children = yield* Children
   const http = yield* HttpClient.HttpClient
   const record = yield* Record
@@ -87,7 +86,7 @@ const session = Effect.fn("Demo.session")(function* (
       `--rate=${options.rate}`,
       `--keys-dir=${path.join(home, "keys")}`
     ],
-    env: {}
+    env: yield* Environment.ofChild("none", {}, false)
   })
   const announced = yield* Effect.flatMap(exchange.firstLine, Schema.decodeUnknownEffect(Announcement)).pipe(
     Effect.timeout("15 seconds")
@@ -97,8 +96,9 @@ const session = Effect.fn("Demo.session")(function* (
   const stack = yield* Stack.start({
     portalPort: options.portalPort,
     workers: options.workers,
+    withFile: false,
+    addresses: Effect.provideService(Logins.made, DatabaseRoles, yield* DatabaseRoles),
     env: {
-      DATABASE_URL: Redacted.value(database),
       DATA_DIR: home,
       JOURNAL_DIR: path.join(home, "journal"),
       KALSHI_API_KEY_ID: fs.readFileSync(path.join(home, "keys", "kalshi-key-id"), "utf8").trim(),
@@ -110,7 +110,6 @@ const session = Effect.fn("Demo.session")(function* (
       BACKFILL_SECONDS: "30",
       BACKFILL_FIRST_DAYS: "0.1",
       CLOSED_CLEANUP_SECONDS: "60",
-      ENV_FILE: "/dev/null",
       ...(broker === undefined ? {} : { RABBITMQ_URL: Redacted.value(broker.url) })
     },
     predictor: { PREDICTION_ENABLE: "1", PREDICTION_HANDLER: "baseline:market_mid,statistical:diffusion" }
@@ -202,11 +201,11 @@ export const run = Effect.fn("Demo.run")(function* (options: DemoOptions) {
     const connection = (url: Redacted.Redacted<string>) =>
       Database.layerFrom({ url, applicationName: "kalshi-ingestor demo", maxConnections: 3 })
     const database = yield* freshDatabase(server.url, `demo_${began}`).pipe(Effect.provide(connection(server.url)))
-    return yield* session(options, home, database).pipe(
+    return yield* session(options, home).pipe(
       Effect.scoped,
       Effect.provide(
         Layer.mergeAll(
-          Record.layer.pipe(Layer.provideMerge(connection(database))),
+          Layer.merge(Record.layer, DatabaseRoles.layer).pipe(Layer.provideMerge(connection(database))),
           Children.layer({ logDirectory: path.join(home, "logs") })
         )
       )

@@ -17,6 +17,7 @@ import * as Setting from "../runtime/Setting.ts"
 import { SettingError } from "../runtime/SettingError.ts"
 import { version } from "../runtime/Version.ts"
 import { Database, databaseSettings } from "../store/Database.ts"
+import { DatabaseRoles } from "../store/DatabaseRoles.ts"
 import { ImportedCatalog } from "../store/ImportedCatalog.ts"
 import { ImportedDocuments } from "../store/ImportedDocuments.ts"
 import { ImportedForecasts } from "../store/ImportedForecasts.ts"
@@ -152,12 +153,27 @@ const importCommand = Command.make(
   })
 ).pipe(Command.withDescription("Brings a database of the Python original over (schema version 3)"))
 
-const command = Command.make("migrator", {}, () => migrate.pipe(Effect.provide(target))).pipe(
-  Command.withDescription("Brings the database up to date"),
-  Command.withSubcommands([importCommand])
+const rolesCommand = Command.make(
+  "roles",
+  {},
+  Effect.fnUntraced(function* () {
+    const { logins } = yield* DatabaseRoles.use((roles) => roles.applySettings)
+    const made = Object.entries(logins).map(([role, user]) => `${role} logs in as ${user}`)
+    yield* Console.log([`${(yield* Database).address}: every role has its grants`, ...made].join("; "))
+  })
+).pipe(
+  Command.withDescription(
+    "Grants each program what it needs, and makes the users of DATABASE_URL_REST, DATABASE_URL_WS, …"
+  ),
+  Command.provide(DatabaseRoles.layer.pipe(Layer.provideMerge(target)))
 )
 
-/** `node dist/migrator.js`: applies what is pending in `sql/`; `import`: brings a database of the Python original over. */
+const command = Command.make("migrator", {}, () => migrate.pipe(Effect.provide(target))).pipe(
+  Command.withDescription("Brings the database up to date"),
+  Command.withSubcommands([importCommand, rolesCommand])
+)
+
+/** `node dist/migrator.js`: applies what is pending in `sql/`; `roles`: grants and users; `import`: brings a database of the Python original over. */
 export const migratorCommand = Command.run(command, { version }).pipe(
   Effect.provide(Layer.merge(NodeServices.layer, CommandLine.presenter("migrator")))
 )

@@ -1,15 +1,18 @@
-import { settings as admin } from "../admin/AdminConfig.ts"
+import { settings as adminCalls } from "../admin/AdminConfig.ts"
 import * as IngestConfig from "../ingest/IngestConfig.ts"
 import { settings as kalshi } from "../kalshi/KalshiConfig.ts"
 import { settings as portalSettings } from "../portal/PortalConfig.ts"
 import * as PredictionConfig from "../prediction/PredictionConfig.ts"
 import * as QueueConfig from "../queue/QueueConfig.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
+import * as Guardrails from "../runtime/Guardrails.ts"
 import * as Health from "../runtime/Health.ts"
 import * as Logging from "../runtime/Logging.ts"
 import type { Setting } from "../runtime/Setting.ts"
 import * as Telemetry from "../runtime/Telemetry.ts"
 import { databaseSettings } from "../store/Database.ts"
+import { logins } from "../store/DatabaseRoles.ts"
+import * as SchemaSettings from "../store/SchemaSettings.ts"
 import * as Healthcheck from "./Healthcheck.ts"
 
 export type Group = { readonly [key: string]: Setting<unknown> }
@@ -24,10 +27,13 @@ export const common: Group = {
   healthPort: Health.settings.port,
   healthHost: Health.settings.host,
   clock: ExchangeTime.settings.clock,
-  adminSocket: admin.socket,
-  adminPort: admin.port,
-  adminHost: admin.host,
-  adminToken: admin.token
+  adminSocket: adminCalls.socket,
+  adminPort: adminCalls.port,
+  adminHost: adminCalls.host,
+  adminToken: adminCalls.token,
+  ...SchemaSettings.check,
+  ...SchemaSettings.locking,
+  ...Guardrails.settings
 }
 
 /** Which settings each program reads. */
@@ -56,7 +62,27 @@ export const worker: Group = {
   workerStale: Health.thresholds.worker
 }
 export const ws: Group = { ...common, ...kalshi, ...IngestConfig.capture, wsStale: Health.thresholds.ws }
-export const migrator: Group = IngestConfig.importer
+export const migrator: Group = {
+  database: databaseSettings.url,
+  dataDirectory: databaseSettings.dataDir,
+  pool: databaseSettings.pool,
+  logLevel: Logging.settings.level,
+  logFormat: Logging.settings.format,
+  ...SchemaSettings.locking,
+  ...logins,
+  ...IngestConfig.importer
+}
+/** An operator's commands. */
+export const admin: Group = {
+  database: databaseSettings.url,
+  dataDirectory: databaseSettings.dataDir,
+  token: adminCalls.token,
+  pool: databaseSettings.pool,
+  logLevel: Logging.settings.level,
+  logFormat: Logging.settings.format,
+  clock: ExchangeTime.settings.clock,
+  ...SchemaSettings.check
+}
 
 const { apiKeyId: _, privateKeyPath: __, socketUrl: ___, ...publicRoutes } = kalshi
 /** The portal has no key: it reads what the exchange shows everybody. */

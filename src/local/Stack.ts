@@ -2,13 +2,23 @@ import { randomBytes } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
+import type { RoleName } from "../runtime/Access.ts"
+import * as Environment from "../runtime/Environment.ts"
+import type { SettingError } from "../runtime/SettingError.ts"
+import { Database } from "../store/Database.ts"
 import { Children } from "./Children.ts"
+import type { Addresses } from "./Logins.ts"
 import * as Ports from "./Ports.ts"
 
 export interface StackOptions {
-  /** Variables of every program: database, exchange, clock. */
+  /** Variables over those of this process: exchange, clock. Each program gets what is its own of them. */
   readonly env: Readonly<Record<string, string>>
+  /** Whether they come over the variables of our ENV_FILE, too. */
+  readonly withFile: boolean
+  /** How each program logs in, once the database is migrated. */
+  readonly addresses: Effect.Effect<Addresses, SettingError, Database>
   readonly portalPort: number
   /** Processes that do the heavy pulls, which rest then enqueues. */
   readonly workers?: number | undefined
@@ -35,46 +45,62 @@ const password = () => randomBytes(9).toString("base64url")
 export const start = Effect.fn("Stack.start")(function* (options: StackOptions) {
   const children = yield* Children
   const http = yield* HttpClient.HttpClient
-  yield* children.run({ program: "migrator", env: options.env })
   const health: Record<string, string> = {}
   const watched = Effect.fnUntraced(function* (label: string) {
     const port = yield* Ports.free()
     health[label] = `http://127.0.0.1:${port}`
     return { SERVICE_HEALTH_PORT: String(port) }
   })
+  const { url } = yield* Database
+  const migrator = { ...options.env, DATABASE_URL: Redacted.value(url) }
+  yield* children.run({
+    program: "migrator",
+    env: yield* Environment.ofChild("none", migrator, options.withFile)
+  })
+  const addresses = yield* options.addresses
+  const envOf = (role: RoleName, more: Readonly<Record<string, string>> = {}) =>
+    Environment.ofChild(
+      role,
+      {
+        ...options.env,
+        ...more,
+        DATABASE_URL: Redacted.value(addresses[role]),
+        SERVICE_ROLE: role,
+        SERVICE_ENV_GUARDRAILS: "enforce"
+      },
+      options.withFile
+    )
   const portalPort = yield* Ports.free(options.portalPort)
   const portalPassword = options.portalPassword ?? password()
   const workers = options.workers ?? 0
   yield* children.supervise({
     program: "rest",
-    env: {
-      ...options.env,
+    env: yield* envOf("rest", {
       ...(workers > 0 ? { WORK_QUEUE_ENABLE: "1" } : {}),
       ...(yield* watched("rest"))
-    }
+    })
   })
   for (let n = 1; n <= workers; n++)
     yield* children.supervise({
       program: "worker",
       label: `worker-${n}`,
-      env: { ...options.env, ...(yield* watched(`worker-${n}`)) }
+      env: yield* envOf("worker", yield* watched(`worker-${n}`))
     })
-  yield* children.supervise({ program: "ws", env: { ...options.env, ...(yield* watched("ws")) } })
+  yield* children.supervise({ program: "ws", env: yield* envOf("ws", yield* watched("ws")) })
   yield* children.supervise({
     program: "portal",
-    env: {
-      ...options.env,
+    env: yield* envOf("portal", {
       ...(yield* watched("portal")),
       WEB_PORTAL_HOST: "127.0.0.1",
       WEB_PORTAL_PORT: String(portalPort),
       WEB_PORTAL_PASSWORD: portalPassword,
       WEB_PORTAL_SECRET_KEY: randomBytes(32).toString("hex")
-    }
+    })
   })
   if (options.predictor !== undefined)
     yield* children.supervise({
       program: "predictor",
-      env: { ...options.env, ...(yield* watched("predictor")), ...options.predictor }
+      env: yield* envOf("predictor", { ...(yield* watched("predictor")), ...options.predictor })
     })
   const portal = `http://127.0.0.1:${portalPort}`
   const answers = (url: string) =>

@@ -10,12 +10,15 @@ import * as PredictionConfig from "../prediction/PredictionConfig.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { SettingError } from "../runtime/SettingError.ts"
 import { Database, databaseSettings } from "../store/Database.ts"
+import { DatabaseRoles } from "../store/DatabaseRoles.ts"
 import { Children } from "./Children.ts"
+import * as Logins from "./Logins.ts"
 import { Record } from "./Record.ts"
 import * as Stack from "./Stack.ts"
 import * as Status from "./Status.ts"
 
 const settings = {
+  given: databaseSettings.url,
   dataDir: databaseSettings.dataDir,
   predict: PredictionConfig.schedule.enable,
   portalPort: Setting.portNumber("WEB_PORTAL_PORT", "port of the portal", 8000),
@@ -41,11 +44,14 @@ const credentials = Effect.gen(function* () {
 /** Records the real exchange on this machine: a database of our own unless DATABASE_URL names one, rest, ws, the portal, and the predictor if it is turned on. */
 export const run = Effect.fn("Start.run")(function* () {
   yield* credentials
-  const { dataDir, portalPassword, portalPort, predict } = yield* Setting.read(settings)
+  const { dataDir, given, portalPassword, portalPort, predict } = yield* Setting.read(settings)
   yield* Effect.gen(function* () {
     const database = yield* Database
+    const roles = yield* DatabaseRoles
     const stack = yield* Stack.start({
-      env: { DATABASE_URL: Redacted.value(database.url) },
+      env: {},
+      withFile: true,
+      addresses: given === undefined ? Effect.provideService(Logins.made, DatabaseRoles, roles) : Logins.given,
       portalPort,
       predictor: predict ? {} : undefined,
       portalPassword: Option.getOrUndefined(Option.map(Option.fromNullishOr(portalPassword), Redacted.value))
@@ -58,9 +64,11 @@ export const run = Effect.fn("Start.run")(function* () {
     return yield* Status.print
   }).pipe(
     Effect.provide(
-      Layer.mergeAll(Record.layer, Children.layer({ logDirectory: path.join(dataDir, "logs") })).pipe(
-        Layer.provideMerge(Database.layerEmbeddedOrUrl({ applicationName: "kalshi-ingestor start" }))
-      )
+      Layer.mergeAll(
+        Record.layer,
+        DatabaseRoles.layer,
+        Children.layer({ logDirectory: path.join(dataDir, "logs") })
+      ).pipe(Layer.provideMerge(Database.layerEmbeddedOrUrl({ applicationName: "kalshi-ingestor start" })))
     )
   )
 })

@@ -3,7 +3,8 @@ import * as HttpServerRequest from "effect/http/HttpServerRequest"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type { SqlError } from "effect/sql/SqlError"
-import { CurrentVisitor, NotKnown, PersonOnly, SignedIn, SignInRequired, Unavailable } from "./ApiErrors.ts"
+import type { NotOurs } from "../runtime/Guardrails.ts"
+import { CurrentVisitor, NotKnown, PersonOnly, Refused, SignedIn, SignInRequired, Unavailable } from "./ApiErrors.ts"
 import type { ApiTokens } from "./ApiTokens.ts"
 import type { PortalConfig } from "./PortalConfig.ts"
 import { RequestRate } from "./RequestRate.ts"
@@ -23,6 +24,12 @@ export const orUnavailable = <A, E, R>(effect: Effect.Effect<A, E | SqlError, R>
 export const orNotKnown = <A, E, R>(effect: Effect.Effect<Option.Option<A>, E | SqlError, R>) =>
   Effect.flatMap(orUnavailable(effect), (found) =>
     Option.isNone(found) ? Effect.fail(new NotKnown()) : Effect.succeed(found.value)
+  )
+
+/** An operation that is not the portal's, in the words of the guardrail. */
+export const orRefused = <A, E, R>(effect: Effect.Effect<A, E | NotOurs, R>) =>
+  Effect.catchTag(effect as Effect.Effect<A, E | NotOurs, R>, "NotOurs", (error) =>
+    Effect.fail(new Refused({ problem: (error as NotOurs).message }))
   )
 
 const identify = Effect.fnUntraced(function* (tokensAllowed: boolean) {

@@ -11,7 +11,7 @@ import { type MarketFacts, MarketReads } from "../store/MarketReads.ts"
 import { BadRange, Refused } from "./ApiErrors.ts"
 import { DownloadSlots } from "./DownloadSlots.ts"
 import { exchangeUrl } from "./ExchangeUrl.ts"
-import { orNotKnown, orUnavailable } from "./Guarded.ts"
+import { orNotKnown, orRefused, orUnavailable } from "./Guarded.ts"
 import { PortalApi } from "./PortalApi.ts"
 import { PortalConfig } from "./PortalConfig.ts"
 import { Snapshots } from "./Snapshots.ts"
@@ -172,15 +172,17 @@ export const ActionHandlers = HttpApiBuilder.group(
         if (config.backfillMode === "disabled")
           return yield* new Refused({ problem: "backfills are not offered here; WEB_PORTAL_BACKFILL_MODE=queue does" })
         const { ticker } = yield* factsOf(params.ticker)
-        const { entered } = yield* orUnavailable(
-          queue.enqueue([
-            {
-              type: "backfill_market",
-              payload: { tickers: [ticker], force_full: true },
-              key: `portal:${ticker}`,
-              priority: urgency
-            }
-          ])
+        const { entered } = yield* orRefused(
+          orUnavailable(
+            queue.enqueue([
+              {
+                type: "backfill_market",
+                payload: { tickers: [ticker], force_full: true },
+                key: `portal:${ticker}`,
+                priority: urgency
+              }
+            ])
+          )
         )
         return entered === 0
           ? { done: false, said: "a backfill of this market waits already" }

@@ -2,6 +2,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import type { Guard } from "../runtime/Guardrails.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { SettingError } from "../runtime/SettingError.ts"
 import { maxPageSize } from "./ApiFields.ts"
@@ -114,6 +115,11 @@ export const settings = {
 const cookieName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}$/
 const cookieDomain = /^\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$/
 const cookiePath = /^\/[!-:<-~]*$/
+
+/** What the portal's settings keep it from doing to the work queue, and what lets it. */
+export const withheld = Effect.map(Setting.read({ mode: settings.backfillMode }), ({ mode }): Guard["withheld"] =>
+  mode === "queue" ? {} : { enqueue: "it may with WEB_PORTAL_BACKFILL_MODE=queue" }
+)
 
 const wrong = (setting: string, problem: string, fix: string) => new SettingError({ setting, problem, fix })
 

@@ -95,7 +95,7 @@ export class Snapshots extends Context.Service<
         const problem = yield* refusal(market)
         if (problem !== undefined) return yield* new Refused({ problem })
         const read = yield* asked(rest.market(market.ticker))
-        yield* catalog.saveMarkets([read], fromMillis(yield* time.now))
+        yield* catalog.saveQuotes([read], fromMillis(yield* time.now))
       }, fewAtATime.withPermits(1))
 
       const takeEvent = Effect.fn("Snapshots.takeEvent")(function* (
@@ -108,7 +108,7 @@ export class Snapshots extends Context.Service<
         const read = page.filter(({ ticker }) => tickers.has(ticker))
         if (read.length === 0)
           return yield* new Refused({ problem: `the exchange gave none of the ${tickers.size} outcomes` })
-        yield* catalog.saveMarkets(read, fromMillis(yield* time.now))
+        yield* catalog.saveQuotes(read, fromMillis(yield* time.now))
         return { read: read.length, absent: tickers.size - read.length }
       }, fewAtATime.withPermits(1))
 

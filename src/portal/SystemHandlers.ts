@@ -8,7 +8,7 @@ import { HealthReads } from "../store/HealthReads.ts"
 import { QueueJobs } from "../store/QueueJobs.ts"
 import { QueueReads } from "../store/QueueReads.ts"
 import { BadRange, Refused } from "./ApiErrors.ts"
-import { orUnavailable } from "./Guarded.ts"
+import { orRefused, orUnavailable } from "./Guarded.ts"
 import { Opportunities } from "./Opportunities.ts"
 import { PortalApi } from "./PortalApi.ts"
 import { PortalLive } from "./PortalLive.ts"
@@ -83,7 +83,7 @@ export const QueueActionHandlers = HttpApiBuilder.group(
     const jobs = yield* QueueJobs
     return handlers.handleAll({
       retry: Effect.fnUntraced(function* ({ payload }) {
-        const { length: retried } = yield* orUnavailable(jobs.revive(payload.ids))
+        const { length: retried } = yield* orRefused(orUnavailable(jobs.revive(payload.ids)))
         if (retried === 0 && payload.ids.length > 0)
           return yield* new Refused({ problem: "none of these jobs can be tried again" })
         return { retried }

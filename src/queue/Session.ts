@@ -8,7 +8,7 @@ import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
-import { type ClaimedRow, type Member, type QueueJobs, storable } from "../store/QueueJobs.ts"
+import { type ClaimedRow, type Member, type QueueError, type QueueJobs, storable } from "../store/QueueJobs.ts"
 import { untilDatabaseAnswers } from "../store/Retry.ts"
 import { isTransient } from "../store/SqlState.ts"
 import type { AttemptOptions, Outcome } from "./Attempt.ts"
@@ -37,7 +37,7 @@ export interface SessionOptions {
 /** A worker under one lease. */
 export interface Session {
   /** Works until the lease is lost. */
-  readonly run: Effect.Effect<never, LeaseLost | SqlError>
+  readonly run: Effect.Effect<never, LeaseLost | QueueError>
   /**
    * Claims no more, gives back what was not begun, waits for the rest, but after `patience` breaks it off and gives it back; then ends
    * the lease. `run` must go on meanwhile.

@@ -2,9 +2,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import type { SqlError } from "effect/sql/SqlError"
 import * as Setting from "../runtime/Setting.ts"
-import { type NewJob, QueueJobs } from "../store/QueueJobs.ts"
+import { type NewJob, type QueueError, QueueJobs } from "../store/QueueJobs.ts"
 import { type JobRequest, type JobType, payloads } from "./Job.ts"
 import * as QueueConfig from "./QueueConfig.ts"
 import { WakeUp } from "./WakeUp.ts"
@@ -20,7 +19,7 @@ export interface Enqueued {
 export class WorkQueue extends Context.Service<
   WorkQueue,
   {
-    enqueue(requests: ReadonlyArray<JobRequest>): Effect.Effect<Enqueued, SqlError>
+    enqueue(requests: ReadonlyArray<JobRequest>): Effect.Effect<Enqueued, QueueError>
   }
 >()("kalshi-ingestor/queue/WorkQueue") {
   static readonly layer = Layer.effect(

@@ -5,40 +5,20 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as CliError from "effect/cli/CliError"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
+import type { RoleName } from "./Access.ts"
+import * as Environment from "./Environment.ts"
 import { ExitCode } from "./ExitCode.ts"
+import * as Guardrails from "./Guardrails.ts"
 import type { LogControl } from "./LogControl.ts"
 import * as Logging from "./Logging.ts"
 import { type Loops, runRole } from "./Loops.ts"
 import { SettingError } from "./SettingError.ts"
 
-// @effect-diagnostics-next-line processEnv:off names the file that the ConfigProvider itself is made of
-const envFile = process.env["ENV_FILE"] || ".env"
-
 /** After a stop signal a program has this long to drain; then it exits anyway, with code 1. */
 const drainMillis = 10_000
 
-/** Variables of the process first, then those of `.env` (or of the file that ENV_FILE names). */
-const environment = ConfigProvider.layer(
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const fromProcess = ConfigProvider.fromEnv()
-    if (envFile === ".env" && !(yield* fs.exists(envFile))) return fromProcess
-    const fromFile = yield* ConfigProvider.fromDotEnv({ path: envFile })
-    return ConfigProvider.orElse(fromProcess, fromFile)
-  }).pipe(
-    Effect.mapError(
-      () =>
-        new SettingError({
-          setting: "ENV_FILE",
-          problem: `${envFile} cannot be read`,
-          fix: "name a readable file of NAME=value lines, or unset it"
-        })
-    ),
-    Effect.provide(NodeFileSystem.layer)
-  )
-)
+const environment = ConfigProvider.layer(Environment.provider.pipe(Effect.provide(NodeFileSystem.layer)))
 
 const settingErrors = (cause: Cause.Cause<unknown>): ReadonlyArray<SettingError> =>
   cause.reasons.flatMap((reason) =>
@@ -103,6 +83,9 @@ export const runProgram = <A, E>(service: string, program: Effect.Effect<A, E, L
   )
 }
 
-/** Runs a role, a layer of loops, as a program. */
-export const runRoleProgram = <E>(service: string, role: Layer.Layer<never, E, Loops | LogControl>): void =>
-  runProgram(service, runRole(role))
+/** Runs a role, a layer of loops, as a program that is held to its role. */
+export const runRoleProgram = <E>(
+  service: RoleName,
+  role: Layer.Layer<never, E, Loops | LogControl>,
+  withheld?: Effect.Effect<Guardrails.Guard["withheld"], SettingError>
+): void => runProgram(service, runRole(role.pipe(Layer.provide(Guardrails.layer(service, withheld)))))

@@ -87,6 +87,25 @@ const newerQuote = (name: string): Upsert.Column => ({
   merge: `case when excluded.rest_quote_at >= coalesce(t.rest_quote_at, '-infinity') then coalesce(excluded.${name}, t.${name}) else t.${name} end`
 })
 
+const quoteColumns = [
+  "rest_price_dollars",
+  "rest_yes_bid_dollars",
+  "rest_yes_ask_dollars",
+  "rest_yes_bid_size",
+  "rest_yes_ask_size",
+  "rest_volume",
+  "rest_volume_24h",
+  "rest_open_interest"
+]
+
+const quotesUpdate = `
+  update markets t set
+    ${quoteColumns.map((name) => `${name} = coalesce(r.${name}, t.${name})`).join(",\n    ")},
+    rest_quote_at = r.rest_quote_at, updated_at = clock_timestamp()
+  from jsonb_to_recordset($1::jsonb) as r (
+    ticker text, ${quoteColumns.map((name) => `${name} numeric`).join(", ")}, rest_quote_at timestamptz)
+  where t.ticker = r.ticker and coalesce(t.rest_quote_at, '-infinity') <= r.rest_quote_at`
+
 const marketUpsert = Upsert.statement("markets", "ticker", [
   { name: "event_ticker", type: "text" },
   { name: "market_type", type: "text" },
@@ -119,14 +138,7 @@ const marketUpsert = Upsert.statement("markets", "ticker", [
   { name: "is_provisional", type: "boolean" },
   { name: "is_multivariate", type: "boolean" },
   { name: "exchange_index", type: "integer" },
-  newerQuote("rest_price_dollars"),
-  newerQuote("rest_yes_bid_dollars"),
-  newerQuote("rest_yes_ask_dollars"),
-  newerQuote("rest_yes_bid_size"),
-  newerQuote("rest_yes_ask_size"),
-  newerQuote("rest_volume"),
-  newerQuote("rest_volume_24h"),
-  newerQuote("rest_open_interest"),
+  ...quoteColumns.map(newerQuote),
   { name: "rest_quote_at", type: "timestamptz", merge: "greatest(excluded.rest_quote_at, t.rest_quote_at)" }
 ])
 
@@ -199,6 +211,8 @@ export class Catalog extends Context.Service<
     saveEvents(events: ReadonlyArray<ClassifiedEvent>): Effect.Effect<number, SqlError>
     /** `readAt`: when the payload was read, RFC 3339; orders quotes of different reads. */
     saveMarkets(markets: ReadonlyArray<Market>, readAt: string): Effect.Effect<number, SqlError>
+    /** Only the quotes of markets that are known, where they are not older than the stored ones. */
+    saveQuotes(markets: ReadonlyArray<Market>, readAt: string): Effect.Effect<void, SqlError>
     readonly seriesFrequencies: Effect.Effect<ReadonlyMap<string, string>, SqlError>
     strikePeriods(eventTickers: ReadonlyArray<string>): Effect.Effect<ReadonlyMap<string, string>, SqlError>
     knownMarkets(tickers: ReadonlyArray<string>): Effect.Effect<ReadonlySet<string>, SqlError>
@@ -234,6 +248,10 @@ export class Catalog extends Context.Service<
           ({ ticker }) => ticker
         )
       )
+      const saveQuotes = Effect.fn("Catalog.saveQuotes")((markets: ReadonlyArray<Market>, readAt: string) => {
+        const rows = markets.filter(({ quote }) => quote !== undefined).map((market) => marketRow(market, readAt))
+        return Effect.asVoid(sql.unsafe(quotesUpdate, [JSON.stringify(rows)]))
+      })
       const seriesFrequencies = sql<{ ticker: string; frequency: string }>`
         select ticker, frequency from series where frequency is not null`.pipe(
         Effect.map((rows) => new Map(rows.map((row) => [row.ticker, row.frequency])))
@@ -268,6 +286,7 @@ export class Catalog extends Context.Service<
         saveSeries,
         saveEvents,
         saveMarkets,
+        saveQuotes,
         seriesFrequencies,
         strikePeriods,
         knownMarkets,

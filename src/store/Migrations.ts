@@ -8,7 +8,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type { SqlError } from "effect/sql/SqlError"
+import * as Setting from "../runtime/Setting.ts"
+import * as Grants from "./Grants.ts"
+import { Blocked, patiently } from "./LockPatience.ts"
 import { Partitions } from "./Partitions.ts"
+import { locking } from "./SchemaSettings.ts"
+import { asOneStatement } from "./SqlFile.ts"
 import { complaintOf, sqlProblem } from "./SqlProblem.ts"
 import { transaction } from "./Transaction.ts"
 
@@ -28,13 +33,27 @@ export class MigrationError extends Schema.TaggedError<MigrationError>()("Migrat
   }
 }
 
-/** The numbered files of `sql/`, applied in order, all in one transaction, by one process at a time. */
+/** The database's schema and the files', by the numbers of their last ones; 0: none. */
+export interface SchemaState {
+  readonly database: number
+  readonly files: number
+  readonly pending: ReadonlyArray<Migration>
+}
+
+/**
+ * The numbered files of `sql/`, applied in order, all in one transaction, by one process at a time. What else uses the database goes on
+ * meanwhile: an attempt that does not get a lock soon is given up and repeated later.
+ */
 export class Migrations extends Context.Service<
   Migrations,
   {
     /** Applies what is pending, then makes today's partitions. Succeeds with what it applied. */
     readonly run: Effect.Effect<ReadonlyArray<Migration>, MigrationError>
     readonly pending: Effect.Effect<ReadonlyArray<Migration>, MigrationError>
+    /** The number of the last file. */
+    readonly newest: Effect.Effect<number, MigrationError>
+    /** Accepts a database that is newer than the files, up to this version. */
+    state(newest: number): Effect.Effect<SchemaState, MigrationError>
   }
 >()("kalshi-ingestor/store/Migrations") {
   static readonly layerNoDeps = (directory: string) =>
@@ -43,20 +62,32 @@ export class Migrations extends Context.Service<
       Effect.gen(function* () {
         const sql = yield* PgClient.PgClient
         const partitions = yield* Partitions
+        const patience = yield* Setting.read(locking)
 
-        const outstanding = Effect.fnUntraced(function* () {
+        const compared = Effect.fnUntraced(function* (newest: number) {
           const scripts = yield* readScripts(directory)
-          const exists = yield* sql<{ readonly exists: boolean }>`
-            select to_regclass('schema_version') is not null as exists`
-          const applied = exists[0]?.exists
+          const [found] = yield* sql<{ readonly exists: boolean; readonly ours: boolean }>`
+            select to_regclass('schema_version') is not null as exists, exists (
+              select from pg_attribute where attrelid = to_regclass('schema_version') and attname = 'checksum') as ours`
+          if (found?.exists === true && !found.ours)
+            return yield* new MigrationError({ file: "schema_version", problem: foreign })
+          const applied = found?.exists
             ? yield* sql<Applied>`select version, file, checksum from schema_version order by version`
             : []
-          yield* verify(scripts, applied)
-          return scripts.slice(applied.length)
+          const database = applied.at(-1)?.version ?? 0
+          const files = scripts.at(-1)?.version ?? 0
+          yield* verify(
+            scripts,
+            applied.filter(({ version }) => version <= files || version > newest)
+          )
+          return { database, files, scripts: scripts.slice(applied.length) }
         })
+        const outstanding = Effect.map(compared(0), ({ scripts }) => scripts)
 
         const apply = Effect.fnUntraced(function* (script: Script) {
-          yield* sql.unsafe(wrapped(script.text)).pipe(Effect.mapError((error) => failure(script, error)))
+          yield* sql
+            .unsafe(asOneStatement(script.text))
+            .pipe(Effect.mapError((error) => Blocked.from(error, script.file) ?? failure(script, error)))
           yield* sql`
             insert into schema_version (version, file, checksum)
             values (${script.version}, ${script.file}, ${script.checksum})`
@@ -64,6 +95,7 @@ export class Migrations extends Context.Service<
 
         const applyAll = Effect.gen(function* () {
           yield* sql`select pg_advisory_xact_lock(${lockKey}::bigint)`
+          yield* sql`set local lock_timeout = ${sql.literal(String(Math.round(patience.lockSeconds * 1000)))}`
           yield* sql`
             create table if not exists schema_version (
               version integer primary key,
@@ -71,24 +103,39 @@ export class Migrations extends Context.Service<
               checksum text not null,
               applied_at timestamptz not null default clock_timestamp()
             )`
-          const scripts = yield* outstanding()
+          const scripts = yield* outstanding
           yield* Effect.forEach(scripts, apply, { discard: true })
+          // What is new must be granted before anybody sees it.
+          if (yield* Grants.areApplied(sql))
+            yield* Grants.apply(sql).pipe(Effect.mapError((error) => Blocked.from(error, "roles.sql") ?? error))
           return scripts.map(identify)
         }).pipe(transaction(sql))
 
         const run = Effect.gen(function* () {
-          const applied = yield* applyAll
+          const applied = yield* patiently(sql, patience, applyAll)
           yield* partitions.ahead(yield* Clock.currentTimeMillis)
           return applied
         }).pipe(Effect.mapError(nameDatabase), Effect.withSpan("Migrations.run"))
 
-        const pending = outstanding().pipe(
+        const pending = outstanding.pipe(
           Effect.map((scripts) => scripts.map(identify)),
           Effect.mapError(nameDatabase),
           Effect.withSpan("Migrations.pending")
         )
 
-        return Migrations.of({ run, pending })
+        const state = Effect.fn("Migrations.state")(
+          (newest: number) =>
+            Effect.map(compared(newest), ({ database, files, scripts }) => ({
+              database,
+              files,
+              pending: scripts.map(identify)
+            })),
+          Effect.mapError(nameDatabase)
+        )
+
+        const newest = Effect.map(readScripts(directory), (scripts) => scripts.at(-1)?.version ?? 0)
+
+        return Migrations.of({ run, pending, newest, state })
       })
     )
 
@@ -117,8 +164,14 @@ interface Applied extends Migration {
 
 const identify = ({ file, version }: Script): Migration => ({ version, file })
 
-const nameDatabase = (error: MigrationError | SqlError) =>
-  error._tag === "MigrationError" ? error : new MigrationError({ file: "schema_version", problem: sqlProblem(error) })
+const foreign = "is of the Python original"
+
+const nameDatabase = (error: MigrationError | Blocked | SqlError) => {
+  if (error._tag === "MigrationError") return error
+  return error._tag === "Blocked"
+    ? new MigrationError({ file: error.what, problem: error.message })
+    : new MigrationError({ file: "schema_version", problem: sqlProblem(error) })
+}
 
 const readScripts = Effect.fnUntraced(function* (directory: string) {
   const scripts = yield* Effect.try({
@@ -163,9 +216,6 @@ const verify = Effect.fnUntraced(function* (scripts: ReadonlyArray<Script>, appl
     }
   }
 })
-
-/** One statement, as the protocol wants: the file runs inside the migrator's transaction, so it has no BEGIN or COMMIT of its own. */
-const wrapped = (text: string) => `do $migrate$ begin execute $file$${text}$file$; end $migrate$`
 
 const failure = (script: Script, error: SqlError) => {
   const position = Number(complaintOf(error).internalPosition ?? 0)

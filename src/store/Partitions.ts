@@ -63,11 +63,10 @@ export class Partitions extends Context.Service<
         ensure(
           table,
           days,
-          (day) => sql<{ readonly made: boolean }>`
-            select ensure_partition(
-              ${table}, ${table} || '_' || to_char(day, 'YYYYMMDD'),
-              day at time zone 'UTC', (day + interval '1 day') at time zone 'UTC', 'ts') as made
-            from (select (date '1970-01-01' + ${day}::int)::timestamp as day) d`
+          (day) =>
+            sql<{
+              readonly made: boolean
+            }>`select ensure_day_partition(${table}, date '1970-01-01' + ${day}::int) as made`
         )
       const ensureCandleMonths = (months: Iterable<number>) =>
         ensure(

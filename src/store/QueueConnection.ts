@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import * as Reactivity from "effect/reactivity/Reactivity"
+import { Guardrails } from "../runtime/Guardrails.ts"
 import { Database } from "./Database.ts"
 import { QueueJobs } from "./QueueJobs.ts"
 
@@ -28,7 +29,7 @@ export class QueueConnection extends Context.Service<QueueConnection, { readonly
           connectTimeout: "2 seconds",
           startupParameters: { timezone: "UTC" }
         })
-        return QueueConnection.of({ jobs: QueueJobs.make(sql) })
+        return QueueConnection.of({ jobs: QueueJobs.make(sql, yield* Guardrails) })
       })
     ).pipe(Layer.provide(Reactivity.layer))
 

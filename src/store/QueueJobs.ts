@@ -5,6 +5,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import type { SqlError } from "effect/sql/SqlError"
+import type { QueueOperation } from "../runtime/Access.ts"
+import { type Guard, Guardrails, mayQueue, type NotOurs } from "../runtime/Guardrails.ts"
 
 /** How many priorities there are: 0, the most urgent, to 9. */
 export const priorities = 10
@@ -84,6 +86,9 @@ export interface Depth {
   readonly oldestSeconds: number
 }
 
+/** An operation is refused to a program whose it is not. */
+export type QueueError = SqlError | NotOurs
+
 /** The work queue's rows. Times are the database's clock. Every method joins the caller's transaction. */
 export class QueueJobs extends Context.Service<
   QueueJobs,
@@ -95,8 +100,9 @@ export class QueueJobs extends Context.Service<
     enqueue(
       jobs: ReadonlyArray<NewJob>,
       options?: { readonly tell: boolean }
-    ): Effect.Effect<ReadonlyMap<number, string>, SqlError>
-    join(member: Member, ttlSeconds: number): Effect.Effect<void, SqlError>
+    ): Effect.Effect<ReadonlyMap<number, string>, QueueError>
+    /** Nothing can be claimed before. */
+    join(member: Member, ttlSeconds: number): Effect.Effect<void, QueueError>
     /**
      * Renews the lease; false: it is lost, and all that was held with it. `held`: the ids of all that the worker knows to hold; what it
      * was given longer than `ttlSeconds` ago without learning of it is given back.
@@ -123,15 +129,15 @@ export class QueueJobs extends Context.Service<
     /** Gives everything back, and ends the lease. */
     leave(instance: string): Effect.Effect<number, SqlError>
     /** Takes the jobs of workers whose lease ran out. */
-    readonly rescue: Effect.Effect<ReadonlyArray<SetBack>, SqlError>
+    readonly rescue: Effect.Effect<ReadonlyArray<SetBack>, QueueError>
     /** Makes jobs ready whose time has come; how many, by type. */
-    promote(most: number): Effect.Effect<ReadonlyMap<string, number>, SqlError>
+    promote(most: number): Effect.Effect<ReadonlyMap<string, number>, QueueError>
     /** Tells those that LISTEN to `work_queue_update`, when the transaction commits. */
     tell(note: string): Effect.Effect<void, SqlError>
     /** Gives dead letters a new set of attempts. The ids of those that live again. */
-    revive(ids: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<string>, SqlError>
+    revive(ids: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<string>, QueueError>
     /** Deletes at most `most` done jobs and as many dead letters, of those that ended longer ago than this. How many. */
-    clean(doneHours: number, failedHours: number, most: number): Effect.Effect<number, SqlError>
+    clean(doneHours: number, failedHours: number, most: number): Effect.Effect<number, QueueError>
     /** Those of the markets that an unfinished job of these types names. */
     named(types: ReadonlyArray<string>, tickers: ReadonlyArray<string>): Effect.Effect<ReadonlySet<string>, SqlError>
     readonly depths: Effect.Effect<ReadonlyArray<Depth>, SqlError>
@@ -140,12 +146,12 @@ export class QueueJobs extends Context.Service<
   static readonly layer = Layer.effect(
     QueueJobs,
     Effect.gen(function* () {
-      return make(yield* PgClient.PgClient)
+      return make(yield* PgClient.PgClient, yield* Guardrails)
     })
   )
 
   /** On a client of its own. */
-  static readonly make = (sql: PgClient.PgClient) => make(sql)
+  static readonly make = (sql: PgClient.PgClient, guard: Guard) => make(sql, guard)
 }
 
 const typed = (values: ReadonlyArray<unknown>, oid: number) => Result.getOrThrow(PgTypes.array(values, oid))
@@ -165,20 +171,28 @@ interface SetBackRow {
 const setBacks = (rows: ReadonlyArray<SetBackRow>): ReadonlyArray<SetBack> =>
   rows.map(({ dead, id, job_type }) => ({ id: String(id), type: job_type, dead }))
 
-const make = (sql: PgClient.PgClient) =>
-  QueueJobs.of({
-    enqueue: Effect.fn("QueueJobs.enqueue")((jobs, options) =>
-      sql<{ nth: bigint; id: bigint }>`
+const make = (sql: PgClient.PgClient, guard: Guard) => {
+  const may =
+    (operation: QueueOperation) =>
+    <A, E>(effect: Effect.Effect<A, E>) =>
+      Effect.andThen(mayQueue(guard, operation), effect)
+  return QueueJobs.of({
+    enqueue: Effect.fn("QueueJobs.enqueue")(
+      (jobs, options) =>
+        sql<{ nth: bigint; id: bigint }>`
         select nth, id from queue_enqueue(
           ${texts(jobs.map((job) => job.type))}, ${texts(jobs.map((job) => job.payload))},
           ${int4s(jobs.map((job) => job.priority))}, ${texts(jobs.map((job) => job.key ?? null))},
           ${float8s(jobs.map((job) => job.delaySeconds))}, ${int4s(jobs.map((job) => job.maxAttempts))},
           ${options?.tell === true})`.pipe(
-        Effect.map((rows) => new Map(rows.map(({ id, nth }) => [Number(nth) - 1, String(id)])))
-      )
+          Effect.map((rows) => new Map(rows.map(({ id, nth }) => [Number(nth) - 1, String(id)])))
+        ),
+      may("enqueue")
     ),
-    join: Effect.fn("QueueJobs.join")(({ host, instance, pid, types }, ttl) =>
-      Effect.asVoid(sql`select queue_join(${instance}, ${host}, ${pid}, ${texts(types)}, ${ttl}::float8)`)
+    join: Effect.fn("QueueJobs.join")(
+      ({ host, instance, pid, types }, ttl) =>
+        Effect.asVoid(sql`select queue_join(${instance}, ${host}, ${pid}, ${texts(types)}, ${ttl}::float8)`),
+      may("work")
     ),
     beat: Effect.fn("QueueJobs.beat")((instance, ttl, held) =>
       sql<{ alive: boolean }>`select queue_beat(${instance}, ${ttl}::float8, ${int8s([...held])}) as alive`.pipe(
@@ -265,23 +279,30 @@ const make = (sql: PgClient.PgClient) =>
     ),
     rescue: sql<SetBackRow>`select * from queue_rescue()`.pipe(
       Effect.map(setBacks),
+      may("upkeep"),
       Effect.withSpan("QueueJobs.rescue")
     ),
-    promote: Effect.fn("QueueJobs.promote")((most) =>
-      sql<{ job_type: string; jobs: number }>`select * from queue_promote(${most})`.pipe(
-        Effect.map((rows) => new Map(rows.map(({ job_type, jobs }) => [job_type, jobs])))
-      )
+    promote: Effect.fn("QueueJobs.promote")(
+      (most) =>
+        sql<{ job_type: string; jobs: number }>`select * from queue_promote(${most})`.pipe(
+          Effect.map((rows) => new Map(rows.map(({ job_type, jobs }) => [job_type, jobs])))
+        ),
+      may("upkeep")
     ),
     tell: (note) => Effect.asVoid(sql`select pg_notify(${channel}, ${note})`),
-    revive: Effect.fn("QueueJobs.revive")((wanted) =>
-      sql<{ id: bigint }>`select queue_revive(${int8s(wanted)}) as id`.pipe(
-        Effect.map((rows) => rows.map(({ id }) => String(id)))
-      )
+    revive: Effect.fn("QueueJobs.revive")(
+      (wanted) =>
+        sql<{ id: bigint }>`select queue_revive(${int8s(wanted)}) as id`.pipe(
+          Effect.map((rows) => rows.map(({ id }) => String(id)))
+        ),
+      may("retry")
     ),
-    clean: Effect.fn("QueueJobs.clean")((doneHours, failedHours, most) =>
-      sql<{ gone: number }>`select queue_clean(${doneHours}::float8, ${failedHours}::float8, ${most}) as gone`.pipe(
-        Effect.map((rows) => rows[0]!.gone)
-      )
+    clean: Effect.fn("QueueJobs.clean")(
+      (doneHours, failedHours, most) =>
+        sql<{ gone: number }>`select queue_clean(${doneHours}::float8, ${failedHours}::float8, ${most}) as gone`.pipe(
+          Effect.map((rows) => rows[0]!.gone)
+        ),
+      may("upkeep")
     ),
     named: Effect.fn("QueueJobs.named")((types, tickers) =>
       sql<{ ticker: string }>`
@@ -309,6 +330,7 @@ const make = (sql: PgClient.PgClient) =>
       ) dead using (job_type)
       order by 1`.pipe(Effect.withSpan("QueueJobs.depths"))
   })
+}
 
 /** Text as the database takes it, and not a page of it. */
 export const storable = (cause: string) => cause.replaceAll("\u0000", "").slice(0, 2000)

@@ -48,10 +48,12 @@ export const recording = Effect.fnUntraced(function* (options: { readonly speed:
   }
   const migrated = yield* Programs.run("migrator", env)
   if (migrated.code !== 0) return yield* Effect.die(new Error(migrated.stderr))
-  yield* Programs.running("rest", { ...env, WORK_QUEUE_ENABLE: "1" })
-  yield* Programs.running("worker", env)
+  const logins = yield* Programs.logins(url, { DATA_DIR: home })
+  yield* Programs.running("rest", { ...env, ...logins, WORK_QUEUE_ENABLE: "1" })
+  yield* Programs.running("worker", { ...env, ...logins })
   yield* Programs.running("predictor", {
     ...env,
+    ...logins,
     PREDICTION_ENABLE: "1",
     PREDICTION_HANDLER: "baseline:market_mid,statistical:diffusion",
     PREDICTION_POLL_SECONDS: "5"
@@ -59,13 +61,18 @@ export const recording = Effect.fnUntraced(function* (options: { readonly speed:
   const port = yield* Ports.free()
   yield* Programs.running("portal", {
     ...env,
+    ...logins,
     WEB_PORTAL_HOST: "127.0.0.1",
     WEB_PORTAL_PORT: String(port),
     WEB_PORTAL_PASSWORD: password,
     WEB_PORTAL_SECRET_KEY: "only for a recording of a simulation",
     WEB_PORTAL_BACKFILL_MODE: "queue"
   })
-  return { origin: `http://127.0.0.1:${port}`, startWs: Programs.running("ws", env), databaseUrl: url }
+  return {
+    origin: `http://127.0.0.1:${port}`,
+    startWs: Programs.running("ws", { ...env, ...logins }),
+    databaseUrl: url
+  }
 })
 
 export const database = (home: string) => EmbeddedPostgres.layer({ dataDir: home })

@@ -22,7 +22,11 @@ export const plays = (scenario: Scenario): void =>
                 yield* ownDatabase(home, { ...throwaway, synchronous_commit: "on" })
               )
             : yield* TestDatabase.pipe(
-                Effect.flatMap(({ url }) => perform(scenario, scenario.short, home, { url })),
+                Effect.flatMap(({ url }) =>
+                  Effect.flatMap(TestDatabase.environment, (env) =>
+                    perform(scenario, scenario.short, home, { url, env })
+                  )
+                ),
                 Effect.provide(TestDatabase.layer)
               )
         const { duplicated, lost, stored, unexplained } = outcome

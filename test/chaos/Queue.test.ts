@@ -26,7 +26,9 @@ describe("chaos of the queue", () => {
                   })
                 )
               : yield* TestDatabase.pipe(
-                  Effect.flatMap(({ url }) => perform(scenario, scenario.short, { url })),
+                  Effect.flatMap(({ url }) =>
+                    Effect.flatMap(TestDatabase.environment, (env) => perform(scenario, scenario.short, { url, env }))
+                  ),
                   Effect.provide(TestDatabase.layer)
                 )
           assert.deepInclude(

@@ -58,8 +58,11 @@ export const ownDatabase = Effect.fnUntraced(function* (home: string, settings: 
   yield* Effect.addFinalizer(() => Scope.close(now.scope, Exit.void))
   const { url } = now.server
   const stop = Effect.suspend(() => Scope.close(now.scope, Exit.void))
+  const { code, stderr } = yield* Programs.run("migrator", { DATABASE_URL: Redacted.value(url), DATA_DIR: home })
+  if (code !== 0) return yield* Effect.die(new Error(`the migrator ended with ${code}\n${stderr}`))
   const database: Stage.Database = {
     url,
+    env: yield* Programs.logins(url, { DATA_DIR: home }),
     control: {
       stop,
       kill: Effect.suspend(() => {
@@ -73,8 +76,6 @@ export const ownDatabase = Effect.fnUntraced(function* (home: string, settings: 
       })
     }
   }
-  const { code, stderr } = yield* Programs.run("migrator", { DATABASE_URL: Redacted.value(url), DATA_DIR: home })
-  if (code !== 0) return yield* Effect.die(new Error(`the migrator ended with ${code}\n${stderr}`))
   return database
 })
 

@@ -2,7 +2,7 @@ import * as path from "node:path"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as Ports from "../../src/local/Ports.ts"
@@ -22,6 +22,8 @@ export interface Play {
 /** A PostgreSQL with the tables in it. `control`: of our own, to be stopped. */
 export interface Database {
   readonly url: Redacted.Redacted<string>
+  /** DATABASE_URL and each program's login. */
+  readonly env: Readonly<Record<string, string>>
   readonly control?: {
     /** Sends every backend home and stops. */
     readonly stop: Effect.Effect<void>
@@ -87,7 +89,7 @@ export const make = Effect.fnUntraced(function* (home: string, options: StageOpt
     ...(options.exchangeArgs ?? [])
   ])
   const env = {
-    DATABASE_URL: Redacted.value(database.url),
+    ...database.env,
     DATA_DIR: home,
     ...exchange.settings,
     KALSHI_WS_CHANNELS: everyChannel,

@@ -2,7 +2,6 @@ import * as PgClient from "@effect/sql-pg/PgClient"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Redacted from "effect/Redacted"
 import { TestDatabase } from "../support/Database.ts"
 import * as Programs from "../support/Programs.ts"
 
@@ -49,12 +48,8 @@ const Recorded = Layer.effectDiscard(
 
 layer(Recorded)("npm run coverage", (it) => {
   const run = (...args: ReadonlyArray<string>) =>
-    TestDatabase.use(({ url }) =>
-      Programs.run(
-        "coverage",
-        { DATABASE_URL: Redacted.value(url), EXCHANGE_CLOCK: `0:${day + 8 * hour}:0.0000000001` },
-        args
-      )
+    Effect.flatMap(TestDatabase.environment, (env) =>
+      Programs.run("coverage", { ...env, EXCHANGE_CLOCK: `0:${day + 8 * hour}:0.0000000001` }, args)
     )
 
   it.effect("prints a grid of hours and ends with 2 where holes remain", () =>

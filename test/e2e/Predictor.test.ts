@@ -5,7 +5,6 @@ import * as PgClient from "@effect/sql-pg/PgClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
 import { type Asked, fakeModel, forecasts } from "../prediction/FakeModel.ts"
 import { event, minute, now, settle } from "../prediction/ForecastFixture.ts"
 import { predictions, runs, until } from "../prediction/PredictorFixture.ts"
@@ -36,12 +35,11 @@ describe("node dist/predictor.js", () => {
     "takes documents in, forecasts with the nearest of them, scores, and exports",
     () =>
       Effect.gen(function* () {
-        const { url } = yield* TestDatabase
         const home = yield* directory
         const model = yield* fakeModel(answer)
         const wallMillis = yield* Clock.currentTimeMillis
         const env = {
-          DATABASE_URL: Redacted.value(url),
+          ...(yield* TestDatabase.environment),
           EXCHANGE_CLOCK: `${wallMillis}:${now}:60`,
           PREDICTION_ENABLE: "1",
           PREDICTION_HANDLER: "llm,baseline:market_mid",

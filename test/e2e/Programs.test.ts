@@ -15,13 +15,14 @@ import * as Programs from "../support/Programs.ts"
 const recordsInto = Effect.fnUntraced(function* (databaseUrl: string) {
   const home = yield* Programs.folder
   const exchange = yield* Exchange.start(path.join(home, "keys"), ["--speed=60"])
-  const env = {
+  const owners = {
     DATABASE_URL: databaseUrl,
     DATA_DIR: home,
     ...exchange.settings,
     BACKFILL_FIRST_DAYS: "0.05"
   }
-  assert.strictEqual((yield* Programs.run("migrator", env)).code, 0)
+  assert.strictEqual((yield* Programs.run("migrator", owners)).code, 0)
+  const env = { ...owners, ...(yield* Programs.logins(Redacted.make(databaseUrl))) }
   const rest = yield* Programs.running("rest", env)
   const ws = yield* Programs.running("ws", env)
   const sql = yield* PgClient.PgClient

@@ -4,7 +4,6 @@ import * as path from "node:path"
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import { TestDatabase } from "../support/Database.ts"
 import * as Programs from "../support/Programs.ts"
@@ -46,10 +45,9 @@ describe("a day of which a part was not recorded", () => {
         ])
         const announced = JSON.parse(yield* exchange.firstLine)
         const [wallMillis, exchangeMillis] = String(announced.clock).split(":").map(Number)
-        const { url } = yield* TestDatabase
         const sql = yield* PgClient.PgClient
         const env = {
-          DATABASE_URL: Redacted.value(url),
+          ...(yield* TestDatabase.environment),
           DATA_DIR: home,
           KALSHI_API_KEY_ID: fs.readFileSync(path.join(keys, "kalshi-key-id"), "utf8").trim(),
           KALSHI_PRIVATE_KEY_PEM_PATH: path.join(keys, "kalshi-key.pem"),

@@ -9,6 +9,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import { roleNames } from "../../src/runtime/Access.ts"
+import { isForeign } from "../../src/runtime/Environment.ts"
 import { TestDatabase } from "../support/Database.ts"
 import * as Programs from "../support/Programs.ts"
 
@@ -279,6 +281,79 @@ const mistakes: Readonly<Record<string, Mistake>> = {
     wrong: () => ({}),
     says: ["--since", "2026-11-24T14:00:00Z"]
   },
+  "the role of another program": {
+    program: "ws",
+    wrong: () => ({ SERVICE_ROLE: "rest" }),
+    says: ["SERVICE_ROLE", "this program is ws", "SERVICE_ROLE=ws"]
+  },
+  "a role that is none": { program: "rest", wrong: () => ({ SERVICE_ROLE: "king" }), says: ["SERVICE_ROLE", "king"] },
+  "the exchange's key given to the portal": {
+    program: "portal",
+    wrong: ({ good }) => ({
+      KALSHI_API_KEY_ID: good["KALSHI_API_KEY_ID"]!,
+      OPENAI_API_KEY: "sk-hunter2",
+      SERVICE_ENV_GUARDRAILS: "enforce"
+    }),
+    says: ["KALSHI_API_KEY_ID", "OPENAI_API_KEY", "portal has no use for", "SERVICE_ENV_ALLOW_KEYS"],
+    hides: "hunter2"
+  },
+  "a model's key given to ws in its file": {
+    program: "ws",
+    wrong: ({ file }) => ({
+      ENV_FILE: file("leaky.env", "OPENAI_API_KEY=sk-hunter2\n", 0o600),
+      SERVICE_ENV_GUARDRAILS: "enforce"
+    }),
+    says: ["OPENAI_API_KEY", "ws has no use for credentials of models"],
+    hides: "hunter2"
+  },
+  "the Python original's schema as the oldest": {
+    program: "rest",
+    wrong: () => ({ SCHEMA_COMPAT_MIN: "3" }),
+    says: ["SCHEMA_COMPAT_MIN", "3 is the schema of the Python original", "unset"]
+  },
+  "the Python original's schema as the newest": {
+    program: "portal",
+    wrong: () => ({ SCHEMA_COMPAT_MAX: "3" }),
+    says: ["SCHEMA_COMPAT_MAX", "Python original"]
+  },
+  "a newest schema older than the programs": {
+    program: "worker",
+    wrong: () => ({ SCHEMA_COMPAT_MAX: "20" }),
+    says: ["SCHEMA_COMPAT_MAX", "20 leaves out"]
+  },
+  "a login whose user is the owner": {
+    program: "migrator",
+    args: ["roles"],
+    wrong: ({ good }) => ({ DATABASE_URL: good["DATABASE_URL"]!, DATABASE_URL_REST: good["DATABASE_URL"]! }),
+    says: ["DATABASE_URL_REST", "the owner", "kalshi_rest_login"]
+  },
+  "one login for two programs": {
+    program: "migrator",
+    args: ["roles"],
+    wrong: (bench) => ({
+      DATABASE_URL_WS: withDatabase((url) => {
+        url.username = "shared"
+        url.password = "hunter2"
+      })(bench).DATABASE_URL,
+      DATABASE_URL_REST: withDatabase((url) => {
+        url.username = "shared"
+        url.password = "hunter2"
+      })(bench).DATABASE_URL
+    }),
+    says: ["DATABASE_URL_WS", "shared", "DATABASE_URL_REST"],
+    hides: "hunter2"
+  },
+  "a login to another database": {
+    program: "migrator",
+    args: ["roles"],
+    wrong: (bench) => ({
+      DATABASE_URL_WS: withDatabase((url) => {
+        url.username = "another"
+        url.pathname = "/elsewhere"
+      })(bench).DATABASE_URL
+    }),
+    says: ["DATABASE_URL_WS", "elsewhere"]
+  },
   "a simulated clock that is none": {
     program: "rest",
     wrong: () => ({ EXCHANGE_CLOCK: "fast" }),
@@ -294,7 +369,16 @@ layer(Workbench.layer.pipe(Layer.provideMerge(TestDatabase.layer)), {
     it.effect(`${program}: ${name}`, () =>
       Effect.gen(function* () {
         const bench = yield* Workbench
-        const { code, stderr, stdout } = yield* Programs.run(program, { ...bench.good, ...wrong(bench) }, args)
+        const good = Programs.asItself(program, { ...bench.good, ...(yield* TestDatabase.environment) })
+        const role = roleNames.find((one) => one === program)
+        const { code, stderr, stdout } = yield* Programs.run(
+          program,
+          {
+            ...Object.fromEntries(Object.entries(good).filter(([key]) => role === undefined || !isForeign(role, key))),
+            ...wrong(bench)
+          },
+          args
+        )
         const said = stderr.split("\n").filter((line) => line !== "")
         assert.strictEqual(code, 1, stderr)
         assert.strictEqual(stdout, "")

@@ -13,7 +13,7 @@ import { toMillis } from "../../src/market/Timestamp.ts"
 import { Random } from "../../src/simulator/Random.ts"
 import { Simulator } from "../../src/simulator/Simulator.ts"
 import { IngestState } from "../../src/store/IngestState.ts"
-import { TestDatabase } from "../support/Database.ts"
+import { Acting, TestDatabase } from "../support/Database.ts"
 import {
   freshWire,
   hour,
@@ -44,7 +44,10 @@ const backfill = (settings: Readonly<Record<string, string>> = {}) =>
 
 const solanaWire = () => Object.assign(freshWire(), { series: "KXSOLD", pageSize: 2 })
 
-type Services = Layer.Success<ReturnType<typeof layerOf>> | Layer.Success<typeof TestDatabase.layer> | Simulator
+type Services =
+  | Layer.Success<ReturnType<typeof layerOf>>
+  | Layer.Success<ReturnType<typeof TestDatabase.as>>
+  | Simulator
 
 const test = <A, E>(
   body: (wire: Wire) => Effect.Effect<A, E, Services>,
@@ -53,9 +56,9 @@ const test = <A, E>(
   const wire = solanaWire()
   return body(wire).pipe(
     Effect.provide(
-      Layer.provideMerge(
-        layerOf(wire, settings),
-        Layer.mergeAll(TestDatabase.layer, Simulator.layer({ speed: 0, startMs }))
+      layerOf(wire, settings).pipe(
+        TestDatabase.under("rest"),
+        Layer.provideMerge(Simulator.layer({ speed: 0, startMs }))
       )
     )
   )
@@ -179,7 +182,7 @@ describe("backfill", { timeout: 60_000 }, () => {
     test((wire) =>
       Effect.gen(function* () {
         const { control } = yield* Simulator
-        const { url } = yield* TestDatabase
+        const url = yield* TestDatabase.urlAs("rest")
         const markets = yield* marketsSince(reached)
         const told = yield* toldCandles(markets)
         yield* control.moveCutoff(startMs - 2.5 * hour)
@@ -195,7 +198,12 @@ describe("backfill", { timeout: 60_000 }, () => {
               : answer
           const cut = round % 2 === 1 ? through.cutBefore(20 + random.int(150)) : Effect.never
           const ended = yield* Effect.raceFirst(Effect.raceFirst(Deferred.await(killed), cut), backfill()).pipe(
-            Effect.provide(Layer.provideMerge(Layer.fresh(layerOf(wire)), through.layer))
+            Effect.provide(
+              Layer.fresh(layerOf(wire)).pipe(
+                Layer.provide(through.layer),
+                Layer.provideMerge(Layer.effect(Acting, PgClient.PgClient).pipe(Layer.provide(through.layer)))
+              )
+            )
           )
           through.plan.chunksLeft = Number.POSITIVE_INFINITY
           return ended === undefined

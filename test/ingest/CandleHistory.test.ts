@@ -54,16 +54,16 @@ const test = <A, E>(
   ) => Effect.Effect<
     A,
     E,
-    Layer.Success<ReturnType<typeof layerOf>> | Layer.Success<typeof TestDatabase.layer> | Simulator
+    Layer.Success<ReturnType<typeof layerOf>> | Layer.Success<ReturnType<typeof TestDatabase.as>> | Simulator
   >,
   settings: Readonly<Record<string, string>> = {}
 ) => {
   const wire = freshWire()
   return body(wire).pipe(
     Effect.provide(
-      Layer.provideMerge(
-        layerOf(wire, settings),
-        Layer.mergeAll(TestDatabase.layer, Simulator.layer({ speed: 0, startMs }))
+      layerOf(wire, settings).pipe(
+        TestDatabase.under("rest"),
+        Layer.provideMerge(Simulator.layer({ speed: 0, startMs }))
       )
     )
   )

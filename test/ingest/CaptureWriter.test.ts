@@ -49,7 +49,7 @@ describe("CaptureWriter", () => {
       assert.strictEqual(yield* storedFrames, 5)
       assert.deepStrictEqual(yield* quarantine, [])
       yield* writer.stop
-    }).pipe(Effect.provide(TestDatabase.layer))
+    }).pipe(Effect.provide(TestDatabase.as("ws")))
   )
 
   it.live("opens a gap for each way the feed can be away, and none at the very first start", () =>
@@ -92,7 +92,7 @@ describe("CaptureWriter", () => {
       yield* stored(moved.journal)
       assert.deepStrictEqual(yield* spans, [...closedOnes, ["process_down", 30_890, 51_000]])
       yield* moved.stop
-    }).pipe(Effect.provide(TestDatabase.layer))
+    }).pipe(Effect.provide(TestDatabase.as("ws")))
   )
 
   it.live(
@@ -134,7 +134,7 @@ describe("CaptureWriter", () => {
         ])
         assert.deepStrictEqual(yield* quarantine, [])
         yield* writer.stop
-      }).pipe(Effect.provide(TestDatabase.layer))
+      }).pipe(Effect.provide(TestDatabase.as("ws")))
   )
 
   it.live("what a stopped process hears late is stored up to the take-over, once; the hole is what neither heard", () =>
@@ -174,7 +174,7 @@ describe("CaptureWriter", () => {
       const [hole] = yield* spans
       assert.deepStrictEqual(hole, ["process_down", 9_850, 10_000])
       yield* woken.stop
-    }).pipe(Effect.provide(TestDatabase.layer))
+    }).pipe(Effect.provide(TestDatabase.as("ws")))
   )
 
   it.live("what a killed process left is stored by the next one, and the hole begins where it ended", () =>
@@ -199,7 +199,7 @@ describe("CaptureWriter", () => {
       yield* stored(next.journal)
       assert.deepStrictEqual((yield* spans)[0], ["process_down", 1_900, 10_000])
       yield* next.stop
-    }).pipe(Effect.provide(TestDatabase.layer))
+    }).pipe(Effect.provide(TestDatabase.as("ws")))
   )
 
   it.live("slots that are handed over are missing since before they were given up", () =>
@@ -214,7 +214,7 @@ describe("CaptureWriter", () => {
       yield* stored(writer.journal)
       assert.deepStrictEqual(yield* spans, [["handover", 850, null]])
       yield* writer.stop
-    }).pipe(Effect.provide(TestDatabase.layer))
+    }).pipe(Effect.provide(TestDatabase.as("ws")))
   )
 
   it.live("frames that say nothing to us have their numbers all the same", () =>
@@ -233,7 +233,7 @@ describe("CaptureWriter", () => {
       yield* stored(writer.journal)
       assert.deepStrictEqual(yield* spans, [["sequence", -97, 4]])
       yield* writer.stop
-    }).pipe(Effect.provide(TestDatabase.layer))
+    }).pipe(Effect.provide(TestDatabase.as("ws")))
   )
 
   it.live("a lost journal directory is a gap from the last stored sign of life", () =>
@@ -249,7 +249,7 @@ describe("CaptureWriter", () => {
       yield* stored(after.journal)
       assert.deepStrictEqual(yield* spans, [["process_down", 400, 9_500]])
       yield* after.stop
-    }).pipe(Effect.provide(TestDatabase.layer))
+    }).pipe(Effect.provide(TestDatabase.as("ws")))
   )
 
   it.live("quarantines what it cannot read and what the database refuses, and stores all their neighbours", () =>
@@ -289,7 +289,7 @@ describe("CaptureWriter", () => {
       assert.deepStrictEqual(yield* sql`select ticker from markets order by ticker`, [{ ticker: "M-4" }])
       assert.strictEqual(yield* storedFrames, 61)
       yield* writer.stop
-    }).pipe(Effect.provide(TestDatabase.layer))
+    }).pipe(Effect.provide(TestDatabase.as("ws")))
   )
 
   it.live("a NUL in what the feed said when it ended does not stop the writer", () =>
@@ -305,7 +305,7 @@ describe("CaptureWriter", () => {
       assert.deepStrictEqual(yield* spans, [["disconnect", 0, null]])
       assert.strictEqual((yield* rows).length, 1)
       yield* writer.stop
-    }).pipe(Effect.provide(TestDatabase.layer))
+    }).pipe(Effect.provide(TestDatabase.as("ws")))
   )
 
   it.live("of two writers of one journal one ends, and every frame is stored once", () =>
@@ -325,7 +325,7 @@ describe("CaptureWriter", () => {
         (yield* rows).map(({ at }) => at),
         instants
       )
-    }).pipe(Effect.provide(TestDatabase.layer))
+    }).pipe(Effect.provide(TestDatabase.as("ws")))
   )
 
   it.live("keeps the newest state of a market whatever the order of its ticks", () =>
@@ -354,7 +354,7 @@ describe("CaptureWriter", () => {
         )
         yield* writer.stop
       }
-    }).pipe(Effect.provide(TestDatabase.layer))
+    }).pipe(Effect.provide(TestDatabase.as("ws")))
   )
 
   it.live("keeps what is said of a market that the catalog does not know until it does", () =>
@@ -387,6 +387,6 @@ describe("CaptureWriter", () => {
       assert.deepStrictEqual(yield* sql`select market_ticker from lifecycle_waiting`, [{ market_ticker: "NEVER" }])
       yield* sql`select sweep_waiting_lifecycle(${fromMillis(start + 25 * 3_600_000)}::timestamptz)`
       assert.deepStrictEqual(yield* sql`select market_ticker from lifecycle_waiting`, [])
-    }).pipe(Effect.provide(TestDatabase.layer))
+    }).pipe(Effect.provide(TestDatabase.as("ws")))
   )
 })

@@ -71,13 +71,13 @@ const test = <A, E>(
   ) => Effect.Effect<
     A,
     E,
-    Layer.Success<ReturnType<typeof layerOf>> | Layer.Success<typeof TestDatabase.layer> | Simulator
+    Layer.Success<ReturnType<typeof layerOf>> | Layer.Success<ReturnType<typeof TestDatabase.as>> | Simulator
   >
 ) => {
   const wire = freshWire()
   return body(wire).pipe(
     Effect.provide(
-      Layer.provideMerge(layerOf(wire), Layer.mergeAll(TestDatabase.layer, Simulator.layer({ speed: 0, startMs })))
+      layerOf(wire).pipe(TestDatabase.under("rest"), Layer.provideMerge(Simulator.layer({ speed: 0, startMs })))
     )
   )
 }

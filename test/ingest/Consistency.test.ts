@@ -26,7 +26,9 @@ const Store = Layer.mergeAll(
   ConsistencyChecks.layer,
   TradeWindows.layer,
   Coverage.layer,
-  Layer.mergeAll(Trades.layer, Books.layer).pipe(Layer.provideMerge(MarketKeys.layer))
+  Layer.mergeAll(Trades.layer, Books.layer.pipe(Layer.provide(TestDatabase.layerAs("ws")))).pipe(
+    Layer.provideMerge(MarketKeys.layer)
+  )
 )
 /** One pass, and the next in an hour. */
 const comparing = Layer.build(
@@ -78,7 +80,8 @@ const test = <A, E>(
     Effect.provide(
       Store.pipe(
         Layer.provideMerge(layerOf(freshWire())),
-        Layer.provideMerge(Layer.mergeAll(TestDatabase.layer, Simulator.layer({ speed: 0, startMs })))
+        TestDatabase.under("rest"),
+        Layer.provideMerge(Simulator.layer({ speed: 0, startMs }))
       )
     ),
     Effect.scoped

@@ -5,7 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import { Journal } from "../../src/ingest/Journal.ts"
-import { TestDatabase } from "../support/Database.ts"
+import { Acting, TestDatabase } from "../support/Database.ts"
 import { created, entry, lifecycle, start, ticker } from "./Frames.ts"
 import { proxy } from "./PostgresProxy.ts"
 import { directory, journalOf, record, stored, storedFrames } from "./Recorder.ts"
@@ -54,11 +54,11 @@ const undisturbed = Effect.gen(function* () {
   yield* stored(writer.journal)
   yield* writer.stop
   return yield* everything
-}).pipe(Effect.provide(TestDatabase.layer))
+}).pipe(Effect.provide(TestDatabase.as("ws")))
 
 const road = Effect.gen(function* () {
-  const { url } = yield* TestDatabase
-  return yield* proxy(Redacted.value(url))
+  const through = yield* proxy(Redacted.value(yield* TestDatabase.urlAs("ws")))
+  return { ...through, acting: Layer.effect(Acting, PgClient.PgClient).pipe(Layer.provide(through.layer)) }
 })
 
 describe("what is stored", () => {
@@ -75,7 +75,7 @@ describe("what is stored", () => {
         for (let round = 0; round < 14; round++) {
           seed = (seed * 48_271) % 2_147_483_647
           const death = yield* Effect.forkChild(through.cutBefore(12 + (seed % 90)), { startImmediately: true })
-          const client = yield* Layer.build(through.layer)
+          const client = yield* Layer.build(through.acting)
           const writer = yield* record(at, { WS_DB_BATCH_SIZE: String(1 + (seed % 13)) }).pipe(
             Effect.provideContext(client)
           )
@@ -88,7 +88,7 @@ describe("what is stored", () => {
         yield* stored(last.journal)
         yield* last.stop
         assert.deepStrictEqual(yield* everything, expected)
-      }).pipe(Effect.provide(TestDatabase.layer))
+      }).pipe(Effect.provide(TestDatabase.as("ws")))
     })
   )
 
@@ -107,7 +107,7 @@ describe("what is stored", () => {
           const ended = yield* Effect.forkChild(Effect.flip(writer.ended))
           yield* Fiber.join(cut)
           through.plan.refuse = true
-          yield* sql`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`
+          yield* sql`select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and usename <> current_user`
           yield* Effect.sleep("300 millis")
           through.plan.refuse = false
           yield* Effect.raceFirst(
@@ -116,10 +116,10 @@ describe("what is stored", () => {
           )
           yield* writer.stop
           return yield* everything
-        }).pipe(Effect.provide(through.layer))
+        }).pipe(Effect.provide(through.acting))
         assert.strictEqual(through.plan.commitsLost, 1)
         assert.deepStrictEqual(end, expected)
-      }).pipe(Effect.provide(TestDatabase.layer))
+      }).pipe(Effect.provide(TestDatabase.as("ws")))
     })
   )
 })

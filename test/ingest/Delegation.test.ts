@@ -123,7 +123,7 @@ describe("with a queue", { timeout: 60_000 }, () => {
       assert.strictEqual((yield* rows).length, handed.length, "nothing is left to be cleaned")
     }).pipe(
       Effect.provide(
-        Layer.provideMerge(layerOf(between), Layer.mergeAll(TestDatabase.layer, Simulator.layer({ speed: 0, startMs })))
+        layerOf(between).pipe(TestDatabase.under("queue"), Layer.provideMerge(Simulator.layer({ speed: 0, startMs })))
       )
     )
   })
@@ -169,7 +169,7 @@ describe("with a queue", { timeout: 60_000 }, () => {
       assert.isAbove(windows.length, 0)
     }).pipe(
       Effect.provide(
-        Layer.provideMerge(layerOf(between), Layer.mergeAll(TestDatabase.layer, Simulator.layer({ speed: 0, startMs })))
+        layerOf(between).pipe(TestDatabase.under("queue"), Layer.provideMerge(Simulator.layer({ speed: 0, startMs })))
       )
     )
   })
@@ -220,7 +220,7 @@ describe("with a queue", { timeout: 60_000 }, () => {
     }).pipe(
       Effect.scoped,
       Effect.provide(
-        Layer.provideMerge(layerOf(between), Layer.mergeAll(TestDatabase.layer, Simulator.layer({ speed: 0, startMs })))
+        layerOf(between).pipe(TestDatabase.under("queue"), Layer.provideMerge(Simulator.layer({ speed: 0, startMs })))
       )
     )
   })

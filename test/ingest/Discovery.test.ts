@@ -27,7 +27,7 @@ import { ActiveMarkets } from "../../src/store/ActiveMarkets.ts"
 import { Catalog } from "../../src/store/Catalog.ts"
 import { IngestState } from "../../src/store/IngestState.ts"
 import { MarketCompletion } from "../../src/store/MarketCompletion.ts"
-import { TestDatabase } from "../support/Database.ts"
+import { type Acting, TestDatabase } from "../support/Database.ts"
 
 const startMs = Date.parse("2026-08-24T15:50:00Z")
 
@@ -91,7 +91,8 @@ const discovering = Effect.fnUntraced(function* (
     ]),
     Layer.provide([venue, Catalog.layer, ActiveMarkets.layer, IngestState.layer, time, Health.layer]),
     Layer.provide(Loops.layer),
-    Layer.provide(environment)
+    Layer.provide(environment),
+    Layer.provide(TestDatabase.actingClient)
   )
 })
 
@@ -103,8 +104,9 @@ const state = PgClient.PgClient.use((sql) =>
 const until = <A, E, R>(look: Effect.Effect<A, E, R>, done: (found: A) => boolean) =>
   look.pipe(Effect.repeat({ schedule: Schedule.spaced("50 millis"), until: done }), Effect.timeout("15 seconds"))
 
-const test = <A, E>(body: Effect.Effect<A, E, PgClient.PgClient | SqlClient.SqlClient | TestDatabase | Simulator>) =>
-  body.pipe(Effect.provide(Layer.mergeAll(TestDatabase.layer, Simulator.layer({ speed: 0, startMs }))))
+const test = <A, E>(
+  body: Effect.Effect<A, E, Acting | PgClient.PgClient | SqlClient.SqlClient | TestDatabase | Simulator>
+) => body.pipe(Effect.provide(TestDatabase.as("rest").pipe(Layer.provideMerge(Simulator.layer({ speed: 0, startMs })))))
 
 describe("discovery", () => {
   it.live("finds what opens and is open, of the wanted periods only, and then asks only for updates", () =>

@@ -117,7 +117,7 @@ const Database = Layer.effectDiscard(
     )
   ),
   Layer.provideMerge(QueueJobs.layer),
-  Layer.provideMerge(TestDatabase.layer)
+  TestDatabase.under("queue")
 )
 
 /** Claims a job as `one`, and runs it with a handler that writes. */
@@ -141,9 +141,12 @@ const run = Effect.fnUntraced(function* (
   const claim = yield* jobs.claim("one", [{ type: "backfill_market", priority: 5, after: 0 }], 1)
   const runAttempt = yield* attempt.pipe(
     Effect.provide(
-      Layer.succeed(JobHandlers, {
-        backfill_market: () => Effect.andThen(meanwhile, Effect.provideContext(write, stores))
-      })
+      Layer.merge(
+        TestDatabase.actingClient,
+        Layer.succeed(JobHandlers, {
+          backfill_market: () => Effect.andThen(meanwhile, Effect.provideContext(write, stores))
+        })
+      )
     )
   )
   return yield* runAttempt(claim!.jobs[0]!, { instance: "one", timeoutSeconds: 30, patienceSeconds: 5 })
@@ -155,7 +158,7 @@ describe("FencedStores", () => {
       Effect.gen(function* () {
         const jobs = yield* QueueJobs
         const sql = yield* PgClient.PgClient
-        const taken = Effect.andThen(sql`update queue_workers set lost = true`, jobs.rescue)
+        const taken = Effect.andThen(sql`update queue_workers set lost = true`, Effect.orDie(jobs.rescue))
         assert.strictEqual((yield* run(write, taken))._tag, "Lost")
         assert.deepStrictEqual(yield* sql.unsafe(trace), [])
         yield* sql`delete from queue_jobs`

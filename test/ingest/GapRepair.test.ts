@@ -128,7 +128,8 @@ const test = <A, E>(
     Effect.provide(
       Store.pipe(
         Layer.provideMerge(layerOf(wire, settings)),
-        Layer.provideMerge(Layer.mergeAll(TestDatabase.layer, Simulator.layer({ speed: 0, startMs })))
+        TestDatabase.under("rest"),
+        Layer.provideMerge(Simulator.layer({ speed: 0, startMs }))
       )
     ),
     Effect.scoped

@@ -31,6 +31,7 @@ import { Catalog } from "../../src/store/Catalog.ts"
 import { IngestState } from "../../src/store/IngestState.ts"
 import { MarketCompletion } from "../../src/store/MarketCompletion.ts"
 import { Partitions } from "../../src/store/Partitions.ts"
+import { TestDatabase } from "../support/Database.ts"
 
 /** A Monday afternoon; the hour in which markets trade ends ten minutes later. */
 export const startMs = Date.parse("2026-08-24T15:50:00Z")
@@ -136,7 +137,15 @@ type Loop<E, R> = Layer.Layer<never, E, R | AccountCheck | Loops>
 export const onePass = <E, R>(part: string, loop: Loop<E, R>) =>
   Effect.gen(function* () {
     const health = yield* Health
-    yield* Layer.build(Layer.fresh(loop.pipe(Layer.provide(AccountCheck.layer), Layer.provide(Loops.layer))))
+    yield* Layer.build(
+      Layer.fresh(
+        loop.pipe(
+          Layer.provide(AccountCheck.layer),
+          Layer.provide(Loops.layer),
+          Layer.provide(TestDatabase.actingClient)
+        )
+      )
+    )
     const { parts } = yield* until(health.report, ({ parts }) => parts[part]?.detail !== "no pass has completed yet")
     return parts[part]?.detail ?? ""
   }).pipe(Effect.scoped)

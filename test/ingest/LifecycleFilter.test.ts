@@ -13,7 +13,7 @@ import { settings } from "./Recorder.ts"
 
 const layer = LifecycleFilter.layer.pipe(
   Layer.provideMerge(Catalog.layer),
-  Layer.provideMerge(TestDatabase.layer),
+  TestDatabase.under("ws"),
   Layer.provide(settings())
 )
 
@@ -108,11 +108,8 @@ describe("LifecycleFilter", () => {
 
   it.effect("the series tells when nothing else does", () =>
     Effect.gen(function* () {
-      const catalog = yield* Catalog
-      yield* catalog.saveSeries([
-        { ticker: "KXHOUR", frequency: "hourly" },
-        { ticker: "KXWEEK", frequency: "weekly" }
-      ])
+      const sql = yield* PgClient.PgClient
+      yield* sql`insert into series (ticker, frequency) values ('KXHOUR', 'hourly'), ('KXWEEK', 'weekly')`
       const untimed = (ticker: string, event: string) =>
         lifecycle(ticker, "created", { additional_metadata: { event_ticker: event } })
       assert.deepStrictEqual(yield* keep(untimed("A", "KXHOUR-1"), untimed("B", "KXWEEK-1")), ["created A"])

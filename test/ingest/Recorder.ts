@@ -18,6 +18,7 @@ import { Drift } from "../../src/kalshi/Drift.ts"
 import { ExchangeTime } from "../../src/runtime/ExchangeTime.ts"
 import { Health } from "../../src/runtime/Health.ts"
 import { Loops } from "../../src/runtime/Loops.ts"
+import { TestDatabase } from "../support/Database.ts"
 
 export const settings = (variables: Readonly<Record<string, string>> = {}) =>
   ConfigProvider.layer(ConfigProvider.fromUnknown(variables))
@@ -39,11 +40,11 @@ const role = Layer.suspend(() =>
 )
 
 /**
- * A writer of its own over a journal directory and the database in context. `kill` ends it where it stands, as a crash does;
+ * A writer of its own over a journal directory and the client of the database that acts. `kill` ends it where it stands, as a crash does;
  * `stop` lets it drain.
  */
 export const record = Effect.fnUntraced(function* (at: string, variables: Readonly<Record<string, string>> = {}) {
-  const sql = yield* Effect.context<PgClient.PgClient>()
+  const sql = yield* Layer.build(TestDatabase.actingClient)
   const scope = yield* Scope.make()
   const loopsScope = yield* Scope.make()
   const journal = yield* Layer.buildWithScope(journalOf(at), scope)

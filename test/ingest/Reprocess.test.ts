@@ -72,7 +72,11 @@ const everything = Effect.gen(function* () {
 const again = (home: string, fromMillis = start - 1000, toMillis = start + 1000) =>
   reprocess({ fromMillis, toMillis }).pipe(
     Effect.provide(
-      Layer.mergeAll(CaptureStore.layerWithTables, ExchangeTime.layerReal, settings({ JOURNAL_DIR: home }))
+      Layer.mergeAll(
+        CaptureStore.layerWithTables.pipe(Layer.provide(TestDatabase.actingClient)),
+        ExchangeTime.layerReal,
+        settings({ JOURNAL_DIR: home })
+      )
     )
   )
 
@@ -101,7 +105,7 @@ describe("reprocess", () => {
       assert.deepStrictEqual(yield* everything, before)
       assert.deepStrictEqual(yield* again(home), first)
       assert.deepStrictEqual(yield* everything, before)
-    }).pipe(Effect.provide(TestDatabase.layer))
+    }).pipe(Effect.provide(TestDatabase.as("ws")))
   )
 
   it.live("puts right what an earlier version misread, left out or put aside", () =>
@@ -120,7 +124,7 @@ describe("reprocess", () => {
         from journal_positions`
       yield* again(home)
       assert.deepStrictEqual(yield* everything, right)
-    }).pipe(Effect.provide(TestDatabase.layer))
+    }).pipe(Effect.provide(TestDatabase.as("ws")))
   )
 
   it.live("leaves alone what was received outside of the span", () =>
@@ -134,7 +138,7 @@ describe("reprocess", () => {
         prices.map(({ p }) => p),
         [99, 0.48, 99, 99, 99]
       )
-    }).pipe(Effect.provide(TestDatabase.layer))
+    }).pipe(Effect.provide(TestDatabase.as("ws")))
   )
 
   it.live("reads compressed segments, and passes a directory that is no journal", () =>
@@ -148,6 +152,6 @@ describe("reprocess", () => {
       fs.mkdirSync(path.join(home, "shard-7"))
       assert.strictEqual((yield* again(home)).frames, 10)
       assert.deepStrictEqual(yield* everything, before)
-    }).pipe(Effect.provide(TestDatabase.layer))
+    }).pipe(Effect.provide(TestDatabase.as("ws")))
   )
 })

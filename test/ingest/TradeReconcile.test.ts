@@ -30,7 +30,7 @@ import { MarketKeys } from "../../src/store/MarketKeys.ts"
 import { Partitions } from "../../src/store/Partitions.ts"
 import { Trades } from "../../src/store/Trades.ts"
 import { TradeWindows } from "../../src/store/TradeWindows.ts"
-import { TestDatabase } from "../support/Database.ts"
+import { type Acting, TestDatabase } from "../support/Database.ts"
 
 const startMs = Date.parse("2026-08-24T15:50:00Z")
 const second = 1000
@@ -101,7 +101,9 @@ const scene = Effect.fnUntraced(function* (speed = 0.001) {
     Layer.provide([KalshiConfig.layer, Drift.layer]),
     Layer.provide(environment)
   )
-  const context = yield* Layer.build(Layer.fresh(Layer.mergeAll(venue, Store, time, Health.layer)))
+  const context = yield* Layer.build(
+    Layer.fresh(Layer.mergeAll(venue, Store, time, Health.layer).pipe(Layer.provide(TestDatabase.actingClient)))
+  )
   const rest = Context.get(context, KalshiRest)
   const catalog = Context.get(context, Catalog)
   const markets = yield* Stream.runCollect(rest.markets({ status: "open", seriesTicker: "KXBTCD" }))
@@ -128,7 +130,8 @@ const scene = Effect.fnUntraced(function* (speed = 0.001) {
         TradeReconcile.pipe(
           Layer.provide([AccountCheck.layer, TradeHistory.layer]),
           Layer.provide(Loops.layer),
-          Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(settings)))
+          Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown(settings))),
+          Layer.provide(TestDatabase.actingClient)
         )
       )
     ).pipe(Effect.provideContext(context))
@@ -165,13 +168,16 @@ const windows = PgClient.PgClient.use(
     from trade_windows order by from_ts`
 )
 const isComplete = (ticker: string, span: { readonly from: number; readonly to: number }) =>
-  TradeWindows.use((ledger) => ledger.isComplete(ticker, span.from, span.to)).pipe(Effect.provide(TradeWindows.layer))
+  TradeWindows.use((ledger) => ledger.isComplete(ticker, span.from, span.to)).pipe(
+    Effect.provide(TradeWindows.layer.pipe(Layer.provide(TestDatabase.actingClient)))
+  )
 const until = <A, E, R>(look: Effect.Effect<A, E, R>, done: (found: A) => boolean) =>
   look.pipe(Effect.repeat({ schedule: Schedule.spaced("50 millis"), until: done }), Effect.timeout("15 seconds"))
 const caughtUp = until(windows, (rows) => (rows.at(-1)?.to ?? 0) >= to)
 
-const test = <A, E>(body: Effect.Effect<A, E, PgClient.PgClient | SqlClient.SqlClient | TestDatabase | Simulator>) =>
-  body.pipe(Effect.provide(Layer.mergeAll(TestDatabase.layer, Simulator.layer({ speed: 0, startMs }))))
+const test = <A, E>(
+  body: Effect.Effect<A, E, Acting | PgClient.PgClient | SqlClient.SqlClient | TestDatabase | Simulator>
+) => body.pipe(Effect.provide(TestDatabase.as("rest").pipe(Layer.provideMerge(Simulator.layer({ speed: 0, startMs })))))
 
 const refusal = new KalshiRestError({
   route: "GET /markets/trades",

@@ -79,6 +79,6 @@ describe("frames with what we do not know", () => {
         'kalshi_unknown_values{payload="trade",field="taker_outcome_side",value="both"} 1'
       ])
       yield* writer.stop
-    }).pipe(Effect.provide(TestDatabase.layer), Effect.provideService(Metric.MetricRegistry, new Map()))
+    }).pipe(Effect.provide(TestDatabase.as("ws")), Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 })

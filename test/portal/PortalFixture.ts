@@ -125,7 +125,7 @@ export class Portal extends Context.Service<
     return Portal.layerNoDeps.pipe(
       Layer.provideMerge(served),
       Layer.provideMerge(NodeHttpServer.layerTest),
-      Layer.provideMerge(Layer.suspend(() => TestDatabase.layer))
+      TestDatabase.under("portal")
     )
   }
 }

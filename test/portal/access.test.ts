@@ -19,10 +19,11 @@ const configured = (environment: Readonly<Record<string, string>>) =>
 const sessions = (environment: Readonly<Record<string, string>> = {}) =>
   Layer.fresh(Sessions.layer).pipe(
     Layer.provide(configured({ WEB_PORTAL_PASSWORD: password, WEB_PORTAL_SECRET_KEY: secretKey, ...environment })),
-    Layer.provide(Layer.fresh(PortalAccess.layer))
+    Layer.provide(Layer.fresh(PortalAccess.layer)),
+    Layer.provide(TestDatabase.actingClient)
   )
 
-const database = Layer.suspend(() => TestDatabase.layer)
+const database = TestDatabase.as("portal")
 
 layer(database, { timeout: "30 seconds" })("sessions", (it) => {
   it.effect("end after twelve hours", () =>
@@ -107,14 +108,22 @@ layer(database, { timeout: "30 seconds" })("the throttle", (it) => {
       yield* attempt("guesser")
       yield* succeeded("guesser")
       for (let i = 0; i < 5; i++) yield* attempt("guesser")
-    }).pipe(Effect.provide(LoginThrottle.layer.pipe(Layer.provide(PortalAccess.layer))))
+    }).pipe(
+      Effect.provide(
+        LoginThrottle.layer.pipe(Layer.provide(PortalAccess.layer), Layer.provide(TestDatabase.actingClient))
+      )
+    )
   )
 })
 
 layer(database, { timeout: "30 seconds" })("several portals", (it) => {
   it.effect("count the guesses of an address together", () =>
     Effect.gen(function* () {
-      const portal = Layer.fresh(LoginThrottle.layer).pipe(Layer.provide(Layer.fresh(PortalAccess.layer)))
+      const portal = Layer.fresh(LoginThrottle.layer).pipe(
+        Layer.provide(Layer.fresh(PortalAccess.layer)),
+        Layer.provide(TestDatabase.actingClient),
+        Layer.provide(TestDatabase.actingClient)
+      )
       const [one, other] = [
         yield* LoginThrottle.pipe(Effect.provide(portal)),
         yield* LoginThrottle.pipe(Effect.provide(portal))

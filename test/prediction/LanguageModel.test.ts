@@ -1,7 +1,6 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import { restore } from "../../src/prediction/Prompt.ts"
 import { sha256 } from "../../src/runtime/Sha256.ts"
 import { RagDocuments } from "../../src/store/RagDocuments.ts"
@@ -10,7 +9,7 @@ import { type Answer, type Asked, fakeModel, forecasts, says, tickersOf } from "
 import { event, now } from "./ForecastFixture.ts"
 import { predictions, predictor, runs, until } from "./PredictorFixture.ts"
 
-const Store = RagDocuments.layer.pipe(Layer.provideMerge(TestDatabase.layer))
+const Store = RagDocuments.layer.pipe(TestDatabase.under("predictor"))
 const key = "sk-very-secret-0123456789"
 
 const env = (url: string) => ({

@@ -66,7 +66,7 @@ describe("the predictor", () => {
       const [law] = found.filter(({ agent, event }) => agent === "statistical:diffusion" && event === "LADDER-1")
       assert.closeTo(Number(law!.parameters["location"]), 110, 2)
       assert.strictEqual(law!.cost, 0)
-    }).pipe(Effect.scoped, Effect.provide(TestDatabase.layer))
+    }).pipe(Effect.scoped, Effect.provide(TestDatabase.as("predictor")))
   )
 
   it.live("makes the next forecast one interval later, and scores when the market settles", () =>
@@ -97,7 +97,7 @@ describe("the predictor", () => {
       )
       for (const { brier, market, market_brier } of scores)
         assert.deepStrictEqual([market, brier, market_brier], ["DAILY-A", 0.1225, 0.1225])
-    }).pipe(Effect.scoped, Effect.provide(TestDatabase.layer))
+    }).pipe(Effect.scoped, Effect.provide(TestDatabase.as("predictor")))
   )
 
   it.live("an event about which there is nothing to say is an empty run", () =>
@@ -113,7 +113,7 @@ describe("the predictor", () => {
         ]
       )
       assert.deepStrictEqual(yield* predictions, [])
-    }).pipe(Effect.scoped, Effect.provide(TestDatabase.layer))
+    }).pipe(Effect.scoped, Effect.provide(TestDatabase.as("predictor")))
   )
 
   it.live("a forecast that is done after the close is not kept", () =>
@@ -124,7 +124,7 @@ describe("the predictor", () => {
       assert.deepStrictEqual([run!.outcome, run!.forecasts], ["failed", 0])
       assert.include(run!.failure!, "closed")
       assert.deepStrictEqual(yield* predictions, [])
-    }).pipe(Effect.scoped, Effect.provide(TestDatabase.layer))
+    }).pipe(Effect.scoped, Effect.provide(TestDatabase.as("predictor")))
   )
 
   it.live("one that is stopped gives its events back", () =>
@@ -144,6 +144,6 @@ describe("the predictor", () => {
       assert.isAtMost(row!.due * 1000, now)
       yield* predictor({ PREDICTION_AGENT_NAME: "user:slow-handler.js#predictEvent" })
       yield* until(runs, (rows) => rows.length === 1)
-    }).pipe(Effect.scoped, Effect.provide(TestDatabase.layer))
+    }).pipe(Effect.scoped, Effect.provide(TestDatabase.as("predictor")))
   )
 })

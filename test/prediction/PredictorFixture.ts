@@ -17,6 +17,7 @@ import { Loops } from "../../src/runtime/Loops.ts"
 import { ForecastInputs } from "../../src/store/ForecastInputs.ts"
 import { ForecastRuns } from "../../src/store/ForecastRuns.ts"
 import { ForecastScores } from "../../src/store/ForecastScores.ts"
+import { TestDatabase } from "../support/Database.ts"
 import { now } from "./ForecastFixture.ts"
 
 /** A predictor that runs until the scope closes; its exchange's clock starts at `now`. */
@@ -33,6 +34,7 @@ export const predictor = Effect.fnUntraced(function* (env: Readonly<Record<strin
   ).pipe(
     Layer.provide([ForecastInputs.layer, ForecastRuns.layer, ForecastScores.layer, time, NodeServices.layer]),
     Layer.provideMerge(Layer.merge(Health.layer, Loops.layer)),
+    Layer.provide(TestDatabase.actingClient),
     Layer.provide(Layer.succeed(References.MinimumLogLevel, "Error")),
     Layer.provide(
       ConfigProvider.layer(

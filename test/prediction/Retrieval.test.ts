@@ -143,22 +143,24 @@ const conforms = (
 const documentsAnd = <E>(
   retrieval: Layer.Layer<Retrieval, never, RagDocuments | EmbeddingModel.EmbeddingModel>,
   vectors: "auto" | "scan",
-  database: Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, E>
-): Suite =>
-  retrieval.pipe(
-    Layer.provideMerge(Layer.merge(RagDocuments.layerWith({ vectors }), embeddings)),
-    Layer.provideMerge(database)
-  )
+  database: <A, E1, R>(
+    services: Layer.Layer<A, E1, R>
+  ) => Layer.Layer<
+    A | PgClient.PgClient | SqlClient.SqlClient,
+    E | E1,
+    Exclude<R, PgClient.PgClient | SqlClient.SqlClient>
+  >
+): Suite => retrieval.pipe(Layer.provideMerge(Layer.merge(RagDocuments.layerWith({ vectors }), embeddings)), database)
 
 const vectors = Retrieval.layerVectors("topics")
 
-conforms("by words", documentsAnd(Retrieval.layerWords, "auto", TestDatabase.layer), false)
-conforms("by vectors, every one compared", documentsAnd(vectors, "auto", TestDatabase.layer), true)
+conforms("by words", documentsAnd(Retrieval.layerWords, "auto", TestDatabase.under("predictor")), false)
+conforms("by vectors, every one compared", documentsAnd(vectors, "auto", TestDatabase.under("predictor")), true)
 
 const pgvector = Layer.effectDiscard(PgClient.PgClient.use((sql) => sql`create extension vector`)).pipe(
   Layer.provideMerge(Pgvector.layer)
 )
-conforms("by vectors, with pgvector", documentsAnd(vectors, "auto", pgvector), true, (it) => {
+conforms("by vectors, with pgvector", documentsAnd(vectors, "auto", Layer.provideMerge(pgvector)), true, (it) => {
   it.effect("finds in the same order, with the same scores, as the comparison of every vector", () =>
     Effect.gen(function* () {
       const sql = yield* PgClient.PgClient
@@ -201,7 +203,7 @@ conforms("by vectors, with pgvector", documentsAnd(vectors, "auto", pgvector), t
 })
 
 describe("ingest", () => {
-  const Store = Layer.mergeAll(RagDocuments.layer, NodeFileSystem.layer).pipe(Layer.provideMerge(TestDatabase.layer))
+  const Store = Layer.mergeAll(RagDocuments.layer, NodeFileSystem.layer).pipe(TestDatabase.under("predictor"))
   const contents = PgClient.PgClient.use(
     (sql) => sql<{
       source: string

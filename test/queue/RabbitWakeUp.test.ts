@@ -63,7 +63,7 @@ const backfill = (jobs: number) => new Map([["backfill_market", jobs]] as const)
 const over = (queues: Readonly<Record<JobType, string>>, queueType: "quorum" | "classic" = "quorum") =>
   RabbitWakeUp.layerFrom({ url: broker.url, queues, queueType }).pipe(
     Layer.provide(QueueJobs.layer),
-    Layer.provideMerge(TestDatabase.layer)
+    TestDatabase.under("queue")
   )
 
 describe.skipIf(!RabbitBroker.isInstalled)("RabbitMQ (install Debian's rabbitmq-server)", () => {
@@ -91,6 +91,7 @@ describe.skipIf(!RabbitBroker.isInstalled)("RabbitMQ (install Debian's rabbitmq-
           Effect.provide(
             RabbitWakeUp.layer.pipe(
               Layer.provide(QueueJobs.layer),
+              Layer.provide(TestDatabase.layerAs("rest")),
               Layer.provide(TestDatabase.layer),
               Layer.provide(
                 settings({
@@ -199,6 +200,7 @@ describe.skipIf(!RabbitBroker.isInstalled)("RabbitMQ (install Debian's rabbitmq-
         Layer.build(
           RabbitWakeUp.layer.pipe(
             Layer.provide(QueueJobs.layer),
+            Layer.provide(TestDatabase.layerAs("rest")),
             Layer.provide(TestDatabase.layer),
             Layer.provide(settings({ RABBITMQ_URL: "http://me:secret@broker/" }))
           )

@@ -6,7 +6,7 @@ import type * as Scope from "effect/Scope"
 import { WakeUp } from "../../src/queue/WakeUp.ts"
 import { WorkQueue } from "../../src/queue/WorkQueue.ts"
 import { QueueJobs } from "../../src/store/QueueJobs.ts"
-import { TestDatabase } from "../support/Database.ts"
+import { Acting, TestDatabase } from "../support/Database.ts"
 import { backfills, finished, queueOf, worker } from "./WorkerFixture.ts"
 
 /** What carries the hints, from outside. */
@@ -40,10 +40,10 @@ export const suite = <E>(
   timeout: number
 ): void => {
   describe(`wake-up by ${name}`, () => {
-    const Alone = layer.pipe(Layer.provideMerge(QueueJobs.layer), Layer.provideMerge(TestDatabase.layer))
+    const Alone = layer.pipe(Layer.provideMerge(QueueJobs.layer), TestDatabase.under("queue"))
     const test = <A, E2>(
       what: string,
-      body: Effect.Effect<A, E2, WakeUp | QueueJobs | PgClient.PgClient | TestDatabase | Scope.Scope>
+      body: Effect.Effect<A, E2, WakeUp | QueueJobs | Acting | PgClient.PgClient | TestDatabase | Scope.Scope>
     ) => it.live(what, () => body.pipe(Effect.scoped, Effect.provide(Alone)), timeout)
 
     test(
@@ -64,7 +64,7 @@ export const suite = <E>(
       "is heard when the transaction commits, and not when it does not",
       Effect.gen(function* () {
         const wakeUp = yield* WakeUp
-        const sql = yield* PgClient.PgClient
+        const sql = yield* Acting
         const hints = yield* ready(["backfill_market"])
         yield* wakeUp
           .announce(backfill)

@@ -9,6 +9,7 @@ import type { Handlers } from "../../src/queue/JobHandlers.ts"
 import { WakeUp } from "../../src/queue/WakeUp.ts"
 import { WorkQueue } from "../../src/queue/WorkQueue.ts"
 import { QueueJobs } from "../../src/store/QueueJobs.ts"
+import { Acting } from "../support/Database.ts"
 import { backfills, finished, queueOf, rows, withQueue, worker } from "./WorkerFixture.ts"
 
 const until = <A, E, R>(effect: Effect.Effect<A, E, R>, isSo: (value: A) => boolean) =>
@@ -17,7 +18,12 @@ const until = <A, E, R>(effect: Effect.Effect<A, E, R>, isSo: (value: A) => bool
     Effect.timeoutOrElse({ duration: "15 seconds", orElse: () => Effect.die(new Error("it never came to that")) })
   )
 
-const effects = PgClient.PgClient.use((sql) => sql`create table effects (ticker text not null, by text not null)`)
+const effects = PgClient.PgClient.use((sql) =>
+  Effect.andThen(
+    sql`create table effects (ticker text not null, by text not null)`,
+    sql`grant all on effects to public`
+  )
+)
 const note = (ticker: string, by: string) =>
   PgClient.PgClient.use((sql) => sql`insert into effects (ticker, by) values (${ticker}, ${by})`)
 
@@ -58,7 +64,7 @@ describe("Worker", () => {
   it.live("finds jobs at once whose transaction committed after later ones were done", () =>
     Effect.gen(function* () {
       const queue = yield* WorkQueue
-      const sql = yield* PgClient.PgClient
+      const acting = yield* Acting
       yield* worker({ backfill_market: () => Effect.void }, { WORK_QUEUE_POLL_SECONDS: "60" })
       const entered = yield* Deferred.make<void>()
       const release = yield* Deferred.make<void>()
@@ -68,7 +74,7 @@ describe("Worker", () => {
           .pipe(
             Effect.andThen(Deferred.succeed(entered, undefined)),
             Effect.andThen(Deferred.await(release)),
-            sql.withTransaction
+            acting.withTransaction
           )
       )
       yield* Deferred.await(entered)
@@ -185,6 +191,7 @@ describe("Worker", () => {
     Effect.gen(function* () {
       const queue = yield* WorkQueue
       const sql = yield* PgClient.PgClient
+      const acting = yield* Acting
       yield* effects
       yield* worker({
         backfill_market: ({ attempt, commit, payload }) =>
@@ -195,7 +202,7 @@ describe("Worker", () => {
                   ? Effect.fail(new JobFailed({ problem: "after the write", retryable: true }))
                   : Effect.void
               ),
-              Effect.provideService(PgClient.PgClient, sql)
+              Effect.provideService(PgClient.PgClient, acting)
             )
           )
       })
@@ -211,13 +218,14 @@ describe("Worker", () => {
       const queue = yield* WorkQueue
       const jobs = yield* QueueJobs
       const sql = yield* PgClient.PgClient
+      const acting = yield* Acting
       yield* effects
       const began = yield* Deferred.make<void>()
       const goOn = yield* Deferred.make<void>()
       const tried = yield* Deferred.make<ReadonlyArray<unknown>>()
       yield* worker({
         backfill_market: ({ commit, fenced, payload }) => {
-          const write = note(payload.tickers[0], "late").pipe(Effect.provideService(PgClient.PgClient, sql))
+          const write = note(payload.tickers[0], "late").pipe(Effect.provideService(PgClient.PgClient, acting))
           return Deferred.succeed(began, undefined).pipe(
             Effect.andThen(Deferred.await(goOn)),
             Effect.andThen(Effect.all([Effect.flip(fenced(write)), Effect.flip(commit(write))])),

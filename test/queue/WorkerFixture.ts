@@ -13,7 +13,7 @@ import { Health } from "../../src/runtime/Health.ts"
 import { runRole } from "../../src/runtime/Loops.ts"
 import { QueueConnection } from "../../src/store/QueueConnection.ts"
 import { QueueJobs } from "../../src/store/QueueJobs.ts"
-import { TestDatabase } from "../support/Database.ts"
+import { Acting, TestDatabase } from "../support/Database.ts"
 
 export type Env = Readonly<Record<string, string>>
 
@@ -34,7 +34,7 @@ export const queueOf = <E = never>(
     Layer.provideMerge(wakeUp),
     Layer.provideMerge(QueueJobs.layer),
     Layer.provide(settings({ ...quick, ...env })),
-    Layer.provideMerge(TestDatabase.layer)
+    TestDatabase.under("queue")
   )
 
 export interface RunningWorker {
@@ -55,8 +55,8 @@ export const worker = Effect.fnUntraced(function* (
   env: Env = {},
   disturbed: (jobs: QueueJobs["Service"]) => QueueJobs["Service"] = (jobs) => jobs
 ) {
-  const { url } = yield* TestDatabase
-  const sql = yield* PgClient.PgClient
+  const url = yield* TestDatabase.urlAs("worker")
+  const sql = yield* Acting
   const wakeUp = yield* WakeUp
   const role = Worker.pipe(
     Layer.provide([

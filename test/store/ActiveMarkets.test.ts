@@ -8,12 +8,12 @@ import type { Market } from "../../src/market/Market.ts"
 import { fromMillis } from "../../src/market/Timestamp.ts"
 import { ActiveMarkets } from "../../src/store/ActiveMarkets.ts"
 import { Catalog } from "../../src/store/Catalog.ts"
-import { TestDatabase } from "../support/Database.ts"
+import { Acting, TestDatabase } from "../support/Database.ts"
 
 const start = 1_787_586_600_000
 const hour = 3_600_000
 
-const store = Layer.mergeAll(ActiveMarkets.layer, Catalog.layer).pipe(Layer.provideMerge(TestDatabase.layer))
+const store = Layer.mergeAll(ActiveMarkets.layer, Catalog.layer).pipe(TestDatabase.under("rest"))
 
 const save = (
   eventTicker: string,
@@ -172,7 +172,7 @@ describe("ActiveMarkets", () => {
       const savings = Effect.forEach(
         Array.from({ length: 20 }, (_, n) => n),
         (n) =>
-          PgClient.PgClient.use((sql) =>
+          Acting.use((sql) =>
             Effect.andThen(
               catalog.saveMarkets(
                 (n % 2 === 0 ? tickers : tickers.toReversed()).map((ticker) => ({ ticker, title: `${n}` })),

@@ -15,7 +15,7 @@ import { TestDatabase } from "../support/Database.ts"
 const start = 1_787_586_600_000
 
 const Store = Layer.mergeAll(Books.layer.pipe(Layer.provideMerge(MarketKeys.layer)), CaptureLedger.layer).pipe(
-  Layer.provideMerge(TestDatabase.layer)
+  TestDatabase.under("ws")
 )
 
 const decimal = (hundredths: number, places = 2) => (hundredths / 10 ** places).toFixed(places) as Decimal

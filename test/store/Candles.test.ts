@@ -66,7 +66,7 @@ const rowsOf = (ticker: string) =>
       from market_candles where market_ticker = ${ticker} order by end_period_ts`
   )
 
-const Store = Candles.layer.pipe(Layer.provideMerge(Partitions.layer), Layer.provideMerge(TestDatabase.layer))
+const Store = Candles.layer.pipe(Layer.provideMerge(Partitions.layer), TestDatabase.under("rest"))
 
 const Minute = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 60 }))
 const Spans = Schema.Array(Schema.Struct({ ticker: Schema.Literals(["P", "Q"]), from: Minute, to: Minute })).check(

@@ -1,7 +1,6 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type { Decimal } from "../../src/market/Decimal.ts"
 import type { Market } from "../../src/market/Market.ts"
@@ -114,7 +113,7 @@ const orNull = (expected: Expected) => ({
   volume: expected.volume ?? null
 })
 
-layer(Catalog.layer.pipe(Layer.provideMerge(TestDatabase.layer)))("Catalog", (it) => {
+layer(Catalog.layer.pipe(TestDatabase.under("worker")))("Catalog", (it) => {
   const market = (ticker: string) =>
     PgClient.PgClient.use(
       (sql) => sql`

@@ -13,7 +13,7 @@ const noon = 1_787_572_800_000
 const at = (minutes: number) => fromMillis(noon + minutes * minute)
 const graceMillis = 10_000
 
-const Sql = Layer.mergeAll(Coverage.layer).pipe(Layer.provideMerge(TestDatabase.layer))
+const Sql = Layer.mergeAll(Coverage.layer).pipe(TestDatabase.under("rest"))
 
 const empty = "{}"
 const span = (...bounds: ReadonlyArray<readonly [from: number, to: number]>) =>

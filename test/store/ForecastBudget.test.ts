@@ -1,11 +1,10 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import { ForecastBudget } from "../../src/store/ForecastBudget.ts"
 import { TestDatabase } from "../support/Database.ts"
 
-const Store = ForecastBudget.layer.pipe(Layer.provideMerge(TestDatabase.layer))
+const Store = ForecastBudget.layer.pipe(TestDatabase.under("predictor"))
 const row = PgClient.PgClient.use(
   (sql) => sql`select calls::int, refused::int, cost_dollars::float8 as dollars from forecast_budget`
 )

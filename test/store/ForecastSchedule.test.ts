@@ -1,12 +1,11 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import { ForecastSchedule, type Lane } from "../../src/store/ForecastSchedule.ts"
 import { event, hour, minute, now } from "../prediction/ForecastFixture.ts"
 import { TestDatabase } from "../support/Database.ts"
 
-const Store = ForecastSchedule.layer.pipe(Layer.provideMerge(TestDatabase.layer))
+const Store = ForecastSchedule.layer.pipe(TestDatabase.under("predictor"))
 const lane: Lane = {
   agent: "a",
   intervals: new Map([

@@ -1,14 +1,13 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import { fromMillis } from "../../src/market/Timestamp.ts"
 import { ForecastScores } from "../../src/store/ForecastScores.ts"
 import { event, hour, minute, now, settle } from "../prediction/ForecastFixture.ts"
 import { TestDatabase } from "../support/Database.ts"
 
-const Store = ForecastScores.layer.pipe(Layer.provideMerge(TestDatabase.layer))
+const Store = ForecastScores.layer.pipe(TestDatabase.under("predictor"))
 
 interface Made {
   readonly prob: string

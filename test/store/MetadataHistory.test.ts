@@ -1,16 +1,15 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { assert, layer } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import { eventLifecycle } from "../../src/kalshi/LifecycleWire.ts"
 import { ignoreUnknown } from "../../src/kalshi/Unknowns.ts"
 import type { Decimal } from "../../src/market/Decimal.ts"
 import type { Market } from "../../src/market/Market.ts"
 import type { Timestamp } from "../../src/market/Timestamp.ts"
 import { Catalog } from "../../src/store/Catalog.ts"
-import { TestDatabase } from "../support/Database.ts"
+import { Acting, TestDatabase } from "../support/Database.ts"
 
-const Store = Catalog.layer.pipe(Layer.provideMerge(TestDatabase.layer))
+const Store = Catalog.layer.pipe(TestDatabase.under("worker"))
 const readAt = "2026-08-24T15:50:00.000Z"
 
 const now = PgClient.PgClient.use((sql) => sql<{ now: string }>`select clock_timestamp()::text as now`).pipe(
@@ -139,7 +138,7 @@ layer(Store)("the history of metadata", (it) => {
 
   it.effect("is undone with the change itself", () =>
     Effect.gen(function* () {
-      const sql = yield* PgClient.PgClient
+      const sql = yield* Acting
       const catalog = yield* Catalog
       yield* catalog.saveMarkets([{ ticker: "R", title: "before" }], readAt)
       yield* sql

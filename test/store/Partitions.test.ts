@@ -4,11 +4,11 @@ import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { dayTables, Partitions } from "../../src/store/Partitions.ts"
-import { TestDatabase } from "../support/Database.ts"
+import { Acting, TestDatabase } from "../support/Database.ts"
 
 const millis = (text: string) => DateTime.toEpochMillis(DateTime.makeUnsafe(text))
 
-layer(Partitions.layer.pipe(Layer.provideMerge(TestDatabase.layer)))("Partitions", (it) => {
+layer(Partitions.layer.pipe(TestDatabase.under("rest")))("Partitions", (it) => {
   const storeTick = (ts: string) =>
     PgClient.PgClient.use(
       (sql) =>
@@ -129,7 +129,7 @@ layer(Partitions.layer.pipe(Layer.provideMerge(TestDatabase.layer)))("Partitions
   it.effect("forgets what a rolled-back transaction made", () =>
     Effect.gen(function* () {
       const partitions = yield* Partitions
-      const sql = yield* PgClient.PgClient
+      const sql = yield* Acting
       const days = [Partitions.dayOf(millis("2035-01-01T00:00:00Z"))]
       yield* partitions
         .ensureDays("ticks", days)

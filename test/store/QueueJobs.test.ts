@@ -3,15 +3,14 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Schedule from "effect/Schedule"
 import { isSqlError } from "effect/sql/SqlError"
 import { channel, type NewJob, priorities, QueueJobs } from "../../src/store/QueueJobs.ts"
 import { transaction } from "../../src/store/Transaction.ts"
-import { TestDatabase } from "../support/Database.ts"
+import { Acting, TestDatabase } from "../support/Database.ts"
 
-const Jobs = QueueJobs.layer.pipe(Layer.provideMerge(TestDatabase.layer))
+const Jobs = QueueJobs.layer.pipe(TestDatabase.under("queue"))
 
 const job = (over: Partial<NewJob> = {}): NewJob => ({
   type: "a",
@@ -77,7 +76,7 @@ describe("QueueJobs", () => {
   it.live("are entered with the caller's transaction or not at all", () =>
     Effect.gen(function* () {
       const jobs = yield* QueueJobs
-      const sql = yield* PgClient.PgClient
+      const sql = yield* Acting
       yield* jobs
         .enqueue([job()])
         .pipe(Effect.andThen(Effect.fail("changed my mind")), sql.withTransaction, Effect.ignore)
@@ -249,6 +248,7 @@ describe("QueueJobs", () => {
     Effect.gen(function* () {
       const jobs = yield* QueueJobs
       const sql = yield* PgClient.PgClient
+      const acting = yield* Acting
       yield* jobs.enqueue([job(), job()])
       yield* join("w")
       const claimed = yield* Deferred.make<void>()
@@ -257,7 +257,7 @@ describe("QueueJobs", () => {
         claim("w").pipe(
           Effect.tap(() => Deferred.succeed(claimed, undefined)),
           Effect.tap(() => Deferred.await(goOn)),
-          sql.withTransaction
+          acting.withTransaction
         )
       )
       yield* Deferred.await(claimed)
@@ -337,8 +337,10 @@ describe("QueueJobs", () => {
     () =>
       Effect.gen(function* () {
         const jobs = yield* QueueJobs
-        const sql = yield* PgClient.PgClient
-        yield* sql`create table effects (id text)`
+        const sql = yield* Acting
+        const owner = yield* PgClient.PgClient
+        yield* owner`create table effects (id text)`
+        yield* owner`grant all on effects to public`
         yield* jobs.enqueue([job(), job()])
         yield* join("w")
         const [first, second] = yield* claim("w")

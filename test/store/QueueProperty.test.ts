@@ -1,12 +1,11 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import { Random } from "../../src/simulator/Random.ts"
 import { type ClaimedRow, type NewJob, priorities, QueueJobs } from "../../src/store/QueueJobs.ts"
 import { TestDatabase } from "../support/Database.ts"
 
-const Jobs = QueueJobs.layer.pipe(Layer.provideMerge(TestDatabase.layer))
+const Jobs = QueueJobs.layer.pipe(TestDatabase.under("queue"))
 const types = ["a", "b"]
 const lanes = Array.from({ length: priorities }, (_, priority) => priority).flatMap((priority) =>
   types.map((type) => ({ type, priority, after: 0 }))

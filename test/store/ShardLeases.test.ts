@@ -2,12 +2,11 @@ import { createHash } from "node:crypto"
 import * as PgClient from "@effect/sql-pg/PgClient"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
 import { Random } from "../../src/simulator/Random.ts"
 import { leasedSlots, ShardLeases } from "../../src/store/ShardLeases.ts"
 import { TestDatabase } from "../support/Database.ts"
 
-const Leases = ShardLeases.layer.pipe(Layer.provideMerge(TestDatabase.layer))
+const Leases = ShardLeases.layer.pipe(TestDatabase.under("ws"))
 const ttl = 60
 
 const member = (name: string, journal = name) => ({ instance: name, journal, host: "here", pid: 1 })

@@ -12,7 +12,7 @@ import { listed, live, prepared, start } from "./TradeFixture.ts"
 
 const Store = Layer.effectDiscard(prepared).pipe(
   Layer.provideMerge(Layer.mergeAll(Partitions.layer, Trades.layer.pipe(Layer.provideMerge(MarketKeys.layer)))),
-  Layer.provideMerge(TestDatabase.layer)
+  TestDatabase.under("worker")
 )
 
 const minute = 60_000

@@ -26,7 +26,7 @@ const Store = Layer.effectDiscard(
       Trades.layer.pipe(Layer.provideMerge(MarketKeys.layer))
     )
   ),
-  Layer.provideMerge(TestDatabase.layer)
+  TestDatabase.under("rest")
 )
 
 const minute = 60_000

@@ -75,7 +75,12 @@ const record = Effect.gen(function* () {
 })
 
 const Recorded = Layer.effectDiscard(record).pipe(
-  Layer.provideMerge(Layer.mergeAll(Catalog.layer, Ticks.layer.pipe(Layer.provideMerge(MarketKeys.layer)))),
+  Layer.provideMerge(
+    Layer.merge(
+      Catalog.layer.pipe(Layer.provide(TestDatabase.layerAs("rest"))),
+      Ticks.layer.pipe(Layer.provideMerge(MarketKeys.layer), Layer.provide(TestDatabase.layerAs("ws")))
+    )
+  ),
   Layer.provideMerge(TestDatabase.layer)
 )
 

@@ -10,14 +10,23 @@ import * as Redacted from "effect/Redacted"
 import * as References from "effect/References"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import * as Scope from "effect/Scope"
+import type { ProvidedContext } from "vitest"
 import type { TestProject } from "vitest/node"
+import { type RoleName, roleNames } from "../../src/runtime/Access.ts"
+import { Database } from "../../src/store/Database.ts"
+import { DatabaseRoles } from "../../src/store/DatabaseRoles.ts"
 import { EmbeddedPostgres } from "../../src/store/EmbeddedPostgres.ts"
 import { Migrations } from "../../src/store/Migrations.ts"
 import { isAbandoned } from "../../src/store/OwnerLock.ts"
 
 declare module "vitest" {
   interface ProvidedContext {
-    readonly postgres: { readonly url: string; readonly template: string }
+    readonly postgres: {
+      readonly url: string
+      readonly template: string
+      /** A user of the server for each role. */
+      readonly logins: Readonly<Record<RoleName | "queue", { readonly user: string; readonly password: string }>>
+    }
   }
 }
 
@@ -74,7 +83,44 @@ const server = Effect.gen(function* () {
       Layer.provide(PgClient.layer({ url: Redacted.make(databaseUrl(url, template)), maxConnections: 1 }))
     )
   ).pipe(Effect.scoped)
-  return { url, template }
+  const logins = Object.fromEntries(
+    [...roleNames, "queue"].map((role) => [
+      role,
+      { user: `kalshi_test_${process.pid}_${role}`, password: randomBytes(12).toString("hex") }
+    ])
+  ) as ProvidedContext["postgres"]["logins"]
+  yield* Effect.acquireRelease(
+    Layer.build(
+      DatabaseRoles.layer.pipe(
+        Layer.provideMerge(
+          Database.layerFrom({
+            url: Redacted.make(databaseUrl(url, template)),
+            applicationName: "test",
+            maxConnections: 1
+          })
+        )
+      )
+    ).pipe(
+      Effect.flatMap((context) =>
+        DatabaseRoles.use((roles) =>
+          roles.apply(
+            new Map(
+              roleNames.map((role) => [
+                role,
+                { user: logins[role].user, password: Redacted.make(logins[role].password) }
+              ])
+            )
+          )
+        ).pipe(Effect.provideContext(context))
+      ),
+      Effect.scoped
+    ),
+    () => Effect.forEach(Object.values(logins), ({ user }) => Effect.ignore(admin.unsafe(`drop role ${user}`)))
+  )
+  yield* admin.unsafe(
+    `create role ${logins.queue.user} login password '${logins.queue.password}' in role kalshi_rest, kalshi_worker, kalshi_portal`
+  )
+  return { url, template, logins }
 }).pipe(Effect.provide(Reactivity.layer), Effect.provideService(References.MinimumLogLevel, "Warn"))
 
 export default async (project: TestProject) => {

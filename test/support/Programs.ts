@@ -1,8 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process"
+import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import { type RoleName, roleNames } from "../../src/runtime/Access.ts"
+import { addressFor } from "../../src/store/DatabaseRoles.ts"
 
 const root = path.resolve(import.meta.dirname, "../..")
 
@@ -22,6 +26,48 @@ export const machine = (): Environment => ({
   HOME: process.env["HOME"] ?? ""
 })
 
+/** The role that a program logs in as; those that are not named are the owner's. */
+const roleOf: Readonly<Record<string, RoleName>> = {
+  rest: "rest",
+  ws: "ws",
+  worker: "worker",
+  predictor: "predictor",
+  portal: "portal",
+  reprocess: "ws",
+  coverage: "admin",
+  admin: "admin"
+}
+
+const settingOf = (role: RoleName) => `DATABASE_URL_${role.toUpperCase()}`
+
+/** A program is given the login of its role, where the environment has logins, and nobody else's. */
+export const asItself = (program: string, env: Environment): Environment => {
+  const role = roleOf[program]
+  const own = role === undefined ? undefined : env[settingOf(role)]
+  return program === "migrator" || own === undefined
+    ? env
+    : {
+        ...Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith("DATABASE_URL_"))),
+        DATABASE_URL: own
+      }
+}
+
+/** The owner's address of a migrated database, and a login for each role in it that `migrator roles` has made; for `asItself`. */
+export const logins = Effect.fnUntraced(function* (url: Redacted.Redacted<string>, env: Environment = {}) {
+  const tag = randomBytes(4).toString("hex")
+  const addresses = Object.fromEntries(
+    roleNames.map((role) => [
+      settingOf(role),
+      Redacted.value(
+        addressFor(url, { user: `login_${tag}_${role}`, password: Redacted.make(randomBytes(9).toString("hex")) })
+      )
+    ])
+  )
+  const all = { DATABASE_URL: Redacted.value(url), ...addresses }
+  const { code, stderr } = yield* run("migrator", { ...env, ...all }, ["roles"])
+  return code === 0 ? all : yield* Effect.die(new Error(`the migrator ended with ${code}\n${stderr}`))
+})
+
 const start = (
   program: string,
   args: ReadonlyArray<string>,
@@ -31,7 +77,7 @@ const start = (
   spawn(process.execPath, [...nodeArgs, path.join(root, "dist", `${program}.js`), ...args], {
     cwd: root,
     // Only what a program needs from this machine: no setting of the developer leaks in.
-    env: { ...machine(), ENV_FILE: "/dev/null", ...env },
+    env: { ...machine(), ENV_FILE: "/dev/null", ...asItself(program, env) },
     stdio: ["ignore", "pipe", "pipe"]
   })
 

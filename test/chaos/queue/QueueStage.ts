@@ -48,7 +48,7 @@ export const make = Effect.fnUntraced(function* (
   const scope = yield* Effect.scope
   const leaseSeconds = 2
   const env = {
-    DATABASE_URL: Redacted.value(database.url),
+    ...database.env,
     WORK_QUEUE_LEASE_SECONDS: String(leaseSeconds),
     WORK_QUEUE_RETRY_SECONDS: "0.2",
     WORK_QUEUE_POLL_SECONDS: "1",
@@ -60,7 +60,8 @@ export const make = Effect.fnUntraced(function* (
     WorkQueue.layer.pipe(
       Layer.provide(RabbitWakeUp.layer),
       Layer.provide(QueueJobs.layer),
-      Layer.provideMerge(PgClient.layer({ url: database.url, maxConnections: 3 })),
+      Layer.provide(PgClient.layer({ url: Redacted.make(database.env["DATABASE_URL_REST"]!), maxConnections: 3 })),
+      Layer.merge(Layer.fresh(PgClient.layer({ url: database.url, maxConnections: 3 }))),
       Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ ...env, WORK_QUEUE_MAX_ATTEMPTS: "100" })))
     )
   ).pipe(Effect.orDie)
@@ -69,6 +70,7 @@ export const make = Effect.fnUntraced(function* (
   const patiently = Schedule.spaced("200 millis").pipe(Schedule.upTo({ times: 150 }))
   const query = <A extends object>(statement: string) => Effect.orDie(Effect.retry(sql.unsafe<A>(statement), patiently))
   yield* query("create table chaos_effects (ticker text not null, attempt integer not null, pid integer not null)")
+  yield* query("grant select, insert, update on chaos_effects to public")
 
   const workers: Array<ChaosWorker> = []
   const until: QueueStage["until"] = (what, condition, seconds = 60) =>
@@ -88,7 +90,7 @@ export const make = Effect.fnUntraced(function* (
     Effect.sync(() => {
       const child: ChildProcess = spawn(process.execPath, [path.join(root, "test/chaos/queue/worker.mjs")], {
         cwd: root,
-        env: { ...Programs.machine(), ENV_FILE: "/dev/null", ...env },
+        env: { ...Programs.machine(), ENV_FILE: "/dev/null", ...Programs.asItself("worker", env) },
         stdio: ["ignore", "ignore", "pipe"]
       })
       let stderr = ""
