@@ -15,6 +15,7 @@ import { HistoryControl } from "./ingest/HistoryControl.ts"
 import { LifecycleResumed } from "./ingest/LifecycleResumed.ts"
 import { Maintenance } from "./ingest/Maintenance.ts"
 import { MarketClock } from "./ingest/MarketClock.ts"
+import { RecordGauges } from "./ingest/RecordGauges.ts"
 import { TradeHistory } from "./ingest/TradeHistory.ts"
 import { TradeReconcile } from "./ingest/TradeReconcile.ts"
 import * as Venue from "./kalshi/Venue.ts"
@@ -53,6 +54,7 @@ const Loops = Layer.mergeAll(
   ),
   CoverageLoop,
   MarketClock,
+  RecordGauges,
   Maintenance
 )
 const Store = Layer.mergeAll(

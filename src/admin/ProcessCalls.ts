@@ -1,10 +1,9 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as LogLevel from "effect/LogLevel"
-import * as PrometheusMetrics from "effect/observability/PrometheusMetrics"
 import * as Stream from "effect/Stream"
 import { fromMillis } from "../market/Timestamp.ts"
-import { Health, metricsPrefix } from "../runtime/Health.ts"
+import { Health, metricsText } from "../runtime/Health.ts"
 import { Instance } from "../runtime/Instance.ts"
 import { LogControl } from "../runtime/LogControl.ts"
 import type { LoopContinuous, LoopState, LoopUnknown } from "../runtime/LoopGate.ts"
@@ -103,7 +102,7 @@ export const make = Effect.fnUntraced(function* (
         )
       ),
     health: () => healthFact,
-    metrics: () => PrometheusMetrics.format({ prefix: metricsPrefix }),
+    metrics: () => Effect.andThen(health.report, metricsText),
     loops: () => loopFacts,
     pauseLoop: ({ loop }: { readonly loop: string }) => onLoop(loop, loops.pause(loop)),
     resumeLoop: ({ loop }: { readonly loop: string }) => onLoop(loop, loops.resume(loop)),

@@ -6,7 +6,7 @@ import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
-import { Health } from "../runtime/Health.ts"
+import { Health, thresholds as Thresholds } from "../runtime/Health.ts"
 import { Loops } from "../runtime/Loops.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { IngestState } from "../store/IngestState.ts"
@@ -130,11 +130,14 @@ export const Backfill = Layer.effectDiscard(
       return Math.min(retrySeconds, config.backfillSeconds)
     })
 
+    const { staleSeconds = Math.max(2 * config.backfillSeconds, 600) } = yield* Setting.read({
+      staleSeconds: Thresholds.backfill
+    })
     yield* health.register(
       "backfill",
       Effect.map(Clock.currentTimeMillis, (now) => {
         const ageSeconds = (now - progress.completedAt) / 1000
-        return { ok: ageSeconds < Math.max(2 * config.backfillSeconds, 600), detail: progress.detail, ageSeconds }
+        return { ok: ageSeconds < staleSeconds, detail: progress.detail, ageSeconds }
       })
     )
     yield* loops.cycle("backfill", {

@@ -14,7 +14,7 @@ import { normalize } from "../market/StrikePeriod.ts"
 import type { Tick } from "../market/Tick.ts"
 import { fromMillis } from "../market/Timestamp.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
-import { Health } from "../runtime/Health.ts"
+import { Health, thresholds as Thresholds } from "../runtime/Health.ts"
 import { Loops } from "../runtime/Loops.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { ActiveMarkets } from "../store/ActiveMarkets.ts"
@@ -80,6 +80,9 @@ const storeLag = Metric.histogram("receive_to_commit_seconds", {
 const exchangeLag = Metric.histogram("exchange_to_receive_seconds", {
   description: "From the exchange's stamp to the socket, exchange time",
   boundaries: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60]
+})
+const journalLag = Metric.gauge("journal_lag_seconds", {
+  description: "Seconds since the last commit while frames of the journal are not stored; 0 when all are"
 })
 const backlog = Metric.gauge("journal_backlog_bytes", { description: "Journal bytes of this segment not stored yet" })
 
@@ -356,16 +359,26 @@ export const CaptureWriter = Layer.effectDiscard(
       const end = yield* journal.end
       return end.segment === position.segment ? end.offset - position.offset : end.offset
     })
+    const { staleSeconds = 60 } = yield* Setting.read({ staleSeconds: Thresholds.ws })
     yield* health.register(
       "writer",
       Effect.gen(function* () {
         const bytes = yield* backlogBytes
         const ageSeconds = ((yield* Clock.currentTimeMillis) - progress.committedAt) / 1000
-        return { ok: bytes === 0 || ageSeconds < 60, detail: `${bytes} journal bytes not stored yet`, ageSeconds }
+        return {
+          ok: bytes === 0 || ageSeconds < staleSeconds,
+          detail: `${bytes} journal bytes not stored yet`,
+          ageSeconds
+        }
       })
     )
     const watchBacklog = backlogBytes.pipe(
-      Effect.flatMap((bytes) => Metric.update(backlog, bytes)),
+      Effect.tap((bytes) => Metric.update(backlog, bytes)),
+      Effect.flatMap((bytes) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) =>
+          Metric.update(journalLag, bytes === 0 ? 0 : (now - progress.committedAt) / 1000)
+        )
+      ),
       Effect.repeat(Schedule.spaced("1 second"))
     )
     const drained = captured.position.pipe(Effect.flatMap((position) => journal.read(position, 1))).pipe(

@@ -13,7 +13,7 @@ import { coverageMoment } from "./CoverageMoment.ts"
 import * as IngestConfig from "./IngestConfig.ts"
 
 const hoursIn = (state: string) =>
-  Metric.gauge("coverage_market_hours", {
+  Metric.gauge("coverage_spans", {
     description: "Hours of markets in the last 24 hours by what is recorded of them",
     attributes: { state }
   })

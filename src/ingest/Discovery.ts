@@ -8,7 +8,7 @@ import * as Stream from "effect/Stream"
 import { type EventFilter, type EventsQuery, KalshiRest, type MarketFilter } from "../kalshi/KalshiRest.ts"
 import { fromMillis } from "../market/Timestamp.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
-import { Health } from "../runtime/Health.ts"
+import { Health, thresholds as Thresholds } from "../runtime/Health.ts"
 import { Loops } from "../runtime/Loops.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { ActiveMarkets } from "../store/ActiveMarkets.ts"
@@ -145,12 +145,15 @@ export const Discovery = Layer.effectDiscard(
       yield* Effect.logInfo("discovery pass complete", { full, changed })
     })
 
+    const { staleSeconds = Math.max(2 * config.everySeconds, 600) } = yield* Setting.read({
+      staleSeconds: Thresholds.discovery
+    })
     yield* health.register(
       "discovery",
       Effect.map(Clock.currentTimeMillis, (now) => {
         const ageSeconds = (now - progress.completedAt) / 1000
         return {
-          ok: ageSeconds < Math.max(2 * config.everySeconds, 600),
+          ok: ageSeconds < staleSeconds,
           detail: progress.problem === "" ? "last pass complete" : progress.problem,
           ageSeconds
         }

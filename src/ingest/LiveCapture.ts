@@ -12,7 +12,7 @@ import { socketErrorCode } from "../kalshi/SocketErrorCode.ts"
 import { decodeFrame } from "../kalshi/SocketWire.ts"
 import { reconnectBackoff, supervise } from "../kalshi/Supervise.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
-import { Health } from "../runtime/Health.ts"
+import { Health, thresholds as Thresholds } from "../runtime/Health.ts"
 import { Loops } from "../runtime/Loops.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { SettingError } from "../runtime/SettingError.ts"
@@ -21,6 +21,7 @@ import { CaptureLedger, type GapCause } from "../store/CaptureLedger.ts"
 import { AwaitedSnapshots } from "./AwaitedSnapshots.ts"
 import { CaptureProgress } from "./CaptureProgress.ts"
 import { FeedControl } from "./FeedControl.ts"
+import { feedReport } from "./FeedHealth.ts"
 import { FeedWatchdog } from "./FeedWatchdog.ts"
 import * as IngestConfig from "./IngestConfig.ts"
 import { entryNow, Journal } from "./Journal.ts"
@@ -34,6 +35,12 @@ import { ShardShare } from "./ShardShare.ts"
 const framesReceived = Metric.counter("frames_received", { description: "Frames in the journal", incremental: true })
 const sessions = Metric.counter("socket_sessions", { description: "Connections to the feed", incremental: true })
 const clockJumps = Metric.counter("clock_jumps", { description: "Jumps of this machine's clock", incremental: true })
+const dataAge = Metric.gauge("feed_data_age_seconds", {
+  description: "Age of the newest market data heard; a quiet market lets it grow, and so does a dead link"
+})
+const linkAge = Metric.gauge("feed_link_age_seconds", {
+  description: "Seconds since the feed's last frame or ping: what tells a dead link from a quiet market"
+})
 const subscribedMarkets = (channel: string) =>
   Metric.gauge("subscribed_markets", { description: "Markets subscribed", attributes: { channel } })
 const leftOutMarkets = (channel: string) =>
@@ -91,6 +98,8 @@ export const LiveCapture = Layer.effect(
       connection: 0,
       lastFrameAt: yield* Clock.currentTimeMillis,
       lastDataAt: yield* Clock.currentTimeMillis,
+      /** Our clock at the last ping of the newest connection. */
+      lastPing: Effect.succeed(0),
       /** The feed was silent when the last connection ended: only data shows that it is not any more. */
       doubted: false,
       markets: [] as ReadonlyArray<ActiveMarket>,
@@ -327,6 +336,7 @@ export const LiveCapture = Layer.effect(
       link.connectedBefore = true
       link.open = true
       link.sessions += 1
+      link.lastPing = live.lastPing
       yield* Metric.update(sessions, 1)
       link.connection = Math.max(link.connection + 1, yield* Clock.currentTimeMillis)
       yield* mark("opened", { connection: link.connection })
@@ -416,19 +426,25 @@ export const LiveCapture = Layer.effect(
       Effect.forever
     )
 
+    const { staleSeconds = 60 } = yield* Setting.read({ staleSeconds: Thresholds.ws })
     yield* health.register(
       "feed",
-      Effect.map(Clock.currentTimeMillis, (now) => ({
-        ok: link.open,
-        detail: link.open ? "connected" : "not connected",
-        ageSeconds: (now - link.lastFrameAt) / 1000
-      }))
+      Effect.gen(function* () {
+        const now = yield* Clock.currentTimeMillis
+        const aliveAt = Math.max(link.lastFrameAt, yield* link.lastPing)
+        const silentSeconds = (now - aliveAt) / 1000
+        const ageSeconds = (now - link.lastDataAt) / 1000
+        yield* Metric.update(dataAge, ageSeconds)
+        yield* Metric.update(linkAge, silentSeconds)
+        const suspect = link.doubted || watchdog.isSuspect(now)
+        return feedReport({ open: link.open, silentSeconds, ageSeconds, suspect }, staleSeconds)
+      })
     )
     yield* Effect.addFinalizer(() =>
       mark("stopping", { detail: "stopped on request" }).pipe(Effect.timeoutOption("2 seconds"), Effect.ignore)
     )
     yield* mark("started", { detail: "the process was not running" })
-    yield* loops.run("live-capture", recording)
+    yield* loops.run("live-capture", Effect.annotateLogs(recording, { part: "ws" }))
     yield* loops.run("shard-release", giveBack)
 
     return FeedControl.of({

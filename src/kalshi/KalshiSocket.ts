@@ -162,6 +162,7 @@ const makeCommands = (write: (text: string) => Effect.Effect<void, KalshiSocketE
     const id = ++lastId
     const done = Deferred.makeUnsafe<ReadonlyArray<Frame>, KalshiSocketError>()
     pending.set(id, { command, replies, received: [], done })
+    yield* Effect.logDebug("command to the feed", { id, command })
     return yield* write(JSON.stringify({ id, cmd: command, params })).pipe(
       Effect.andThen(Deferred.await(done)),
       Effect.raceFirst(

@@ -4,6 +4,7 @@ import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as SqlClient from "effect/sql/SqlClient"
@@ -88,18 +89,33 @@ export class RateLimit extends Context.Service<
   ).pipe(Layer.provide(KalshiHttp.layer))
 }
 
-const sleep = (seconds: number) => (seconds > 0 ? Effect.sleep(Duration.seconds(seconds)) : Effect.void)
+const tokensLeft = Metric.gauge("rate_limit_tokens", {
+  description: "Tokens of the REST budget after this process's newest call; below 0 calls wait"
+})
+const tokensMost = Metric.gauge("rate_limit_capacity", {
+  description: "Tokens that the REST budget holds at most; a call takes 10"
+})
+const waited = Metric.counter("rate_limit_waited_seconds", {
+  description: "Seconds that calls of this process waited for the REST budget",
+  incremental: true
+})
+
+const tell = (tokens: number, capacity: number) =>
+  Effect.andThen(Metric.update(tokensLeft, tokens), Metric.update(tokensMost, capacity))
+
+const sleep = (seconds: number) =>
+  seconds > 0 ? Effect.andThen(Metric.update(waited, seconds), Effect.sleep(Duration.seconds(seconds))) : Effect.void
 
 const memoryBucket = Effect.gen(function* () {
   const now = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos) / 1e9)
   let refilledAt = yield* now
   let tokens: number | undefined
   return (wanted: number, { capacity, refillRate }: Limits) =>
-    Effect.map(now, (seconds) => {
+    Effect.flatMap(now, (seconds) => {
       const before = tokens === undefined ? capacity : tokens + Math.max(0, seconds - refilledAt) * refillRate
       refilledAt = seconds
       tokens = Math.min(capacity, before) - wanted
-      return Math.max(0, -tokens) / refillRate
+      return Effect.as(tell(tokens, capacity), Math.max(0, -tokens) / refillRate)
     })
 })
 
@@ -108,7 +124,7 @@ const postgresBucket = Effect.gen(function* () {
   const { current } = yield* Credentials
   return Effect.fnUntraced(function* (wanted: number, { capacity, refillRate }: Limits) {
     const key = bucketKey(yield* current)
-    const rows = yield* sql<{ readonly wait: number }>`
+    const rows = yield* sql<{ readonly tokens: number; readonly wait: number }>`
       insert into rate_limit_buckets as bucket (key, tokens, refilled_at, capacity, refill_rate)
       values (${key}, ${capacity}::float8 - ${wanted}::float8, clock_timestamp(), ${capacity}, ${refillRate})
       on conflict (key) do update set
@@ -120,7 +136,8 @@ const postgresBucket = Effect.gen(function* () {
         refilled_at = greatest(bucket.refilled_at, clock_timestamp()),
         capacity = excluded.capacity,
         refill_rate = excluded.refill_rate
-      returning greatest(0, -tokens) / refill_rate as wait`
+      returning tokens, greatest(0, -tokens) / refill_rate as wait`
+    yield* tell(rows[0]?.tokens ?? 0, capacity)
     return rows[0]?.wait ?? 0
   })
 })

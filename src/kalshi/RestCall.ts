@@ -70,6 +70,7 @@ export class RestCall extends Context.Service<
       return RestCall.of({
         get: Effect.fn("RestCall.get")(
           function* (route, decode) {
+            yield* Effect.annotateCurrentSpan({ route: route.template })
             const decoded = decode(yield* persist(route), drift.unknown)
             return yield* Result.isSuccess(decoded)
               ? Effect.succeed(decoded.success)
@@ -80,7 +81,8 @@ export class RestCall extends Context.Service<
                   })
                 )
           },
-          (effect, route) => Effect.annotateSpans(effect, { route: route.template })
+          (effect, route) =>
+            effect.pipe(Effect.annotateSpans({ route: route.template }), Effect.annotateLogs({ part: "http" }))
         )
       })
     })
@@ -111,4 +113,7 @@ const requests = Metric.counter("kalshi_rest_requests", {
 })
 
 const count = (route: Route, outcome: string) =>
-  Metric.update(Metric.withAttributes(requests, { route: route.template, outcome }), 1)
+  Effect.andThen(
+    Metric.update(Metric.withAttributes(requests, { route: route.template, outcome }), 1),
+    Effect.logDebug("REST call", { route: route.template, outcome })
+  )

@@ -64,6 +64,12 @@ const freshDatabase = Effect.fnUntraced(function* (server: Redacted.Redacted<str
   return Redacted.make(url.toString())
 })
 
+/** `rest http://127.0.0.1:40001/metrics, ws …` */
+const metricsLine = (health: Stack.Stack["health"]) =>
+  Object.entries(health)
+    .map(([label, url]) => `${label} ${url}/metrics`)
+    .join(", ")
+
 const session = Effect.fn("Demo.session")(function* (options: DemoOptions, home: string) {
   const children = yield* Children
   const http = yield* HttpClient.HttpClient
@@ -112,6 +118,7 @@ const session = Effect.fn("Demo.session")(function* (options: DemoOptions, home:
     `recording           migrator, rest, ws, portal, predictor${options.workers > 0 ? `, ${options.workers} workers` : ""}`
   )
   yield* Console.log(`portal              ${stack.portal}  password ${stack.portalPassword}`)
+  yield* Console.log(`metrics             ${metricsLine(stack.health)}`)
   yield* Console.log("THE EXCHANGE IS SIMULATED: none of this is market data.")
 
   const firstTick = yield* record.counts.pipe(

@@ -9,9 +9,11 @@ import * as Guardrails from "../runtime/Guardrails.ts"
 import * as Health from "../runtime/Health.ts"
 import * as Logging from "../runtime/Logging.ts"
 import type { Setting } from "../runtime/Setting.ts"
+import * as Telemetry from "../runtime/Telemetry.ts"
 import { databaseSettings } from "../store/Database.ts"
 import { logins } from "../store/DatabaseRoles.ts"
 import * as SchemaSettings from "../store/SchemaSettings.ts"
+import * as Healthcheck from "./Healthcheck.ts"
 import type { Group } from "./Roles.ts"
 import * as Roles from "./Roles.ts"
 
@@ -22,12 +24,13 @@ const roles = {
   predictor: Roles.predictor,
   portal: Roles.portal,
   admin: Roles.admin,
-  migrator: Roles.migrator
+  migrator: Roles.migrator,
+  healthcheck: Roles.healthcheck
 } as const satisfies Readonly<Record<string, Group>>
 type EnvRole = keyof typeof roles
 
 /** Those that have a file of their own in configs/env. */
-export const roleNames = Object.keys(roles) as ReadonlyArray<EnvRole>
+export const fileNames = (Object.keys(roles) as ReadonlyArray<EnvRole>).filter((role) => role !== "healthcheck")
 
 const sections: ReadonlyArray<readonly [title: string, settings: Group]> = [
   ["Database and files", databaseSettings],
@@ -53,11 +56,15 @@ const sections: ReadonlyArray<readonly [title: string, settings: Group]> = [
   ["Documents of forecasts (predictor)", PredictionConfig.embedding],
   ["Import of the Python original's database (migrator)", IngestConfig.importer],
   ["Every program", { ...Logging.settings, ...Health.settings, ...ExchangeTime.settings }],
-  ["Admin calls (every program)", admin]
+  ["Admin calls (every program)", admin],
+  ["Health", { ...Health.thresholds, ...Healthcheck.settings }],
+  ["OpenTelemetry (every program)", Telemetry.settings]
 ]
 
 const readers = (setting: Setting<unknown>): ReadonlyArray<EnvRole> =>
-  roleNames.filter((role) => Object.values(roles[role]).some(({ name }) => name === setting.name))
+  (Object.keys(roles) as ReadonlyArray<EnvRole>).filter((role) =>
+    Object.values(roles[role]).some(({ name }) => name === setting.name)
+  )
 
 const notes = (setting: Setting<unknown>, by: ReadonlyArray<string>): ReadonlyArray<string> => [
   ...(by.length > 0 ? [`read by ${by.join(", ")}`] : []),

@@ -17,7 +17,7 @@ const between = (document: string, text: string): string => {
 export const files = (root: URL): ReadonlyMap<string, string> =>
   new Map([
     [".env.example", EnvExample.text()],
-    ...EnvExample.roleNames.map((role) => [`configs/env/${role}.env.example`, EnvExample.roleText(role)] as const),
+    ...EnvExample.fileNames.map((role) => [`configs/env/${role}.env.example`, EnvExample.roleText(role)] as const),
     ["sql/roles.sql", RolesSql.text()],
     ["docs/access.md", between(readFileSync(new URL("docs/access.md", root), "utf8"), AccessText.text())]
   ])

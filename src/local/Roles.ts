@@ -9,9 +9,11 @@ import * as Guardrails from "../runtime/Guardrails.ts"
 import * as Health from "../runtime/Health.ts"
 import * as Logging from "../runtime/Logging.ts"
 import type { Setting } from "../runtime/Setting.ts"
+import * as Telemetry from "../runtime/Telemetry.ts"
 import { databaseSettings } from "../store/Database.ts"
 import { logins } from "../store/DatabaseRoles.ts"
 import * as SchemaSettings from "../store/SchemaSettings.ts"
+import * as Healthcheck from "./Healthcheck.ts"
 
 export type Group = { readonly [key: string]: Setting<unknown> }
 
@@ -20,8 +22,8 @@ export const common: Group = {
   database: databaseSettings.url,
   dataDirectory: databaseSettings.dataDir,
   pool: databaseSettings.pool,
-  logLevel: Logging.settings.level,
-  logFormat: Logging.settings.format,
+  ...Logging.settings,
+  ...Telemetry.settings,
   healthPort: Health.settings.port,
   healthHost: Health.settings.host,
   clock: ExchangeTime.settings.clock,
@@ -45,7 +47,9 @@ export const rest: Group = {
   ...IngestConfig.completeness,
   ...QueueConfig.delegation,
   ...QueueConfig.enqueueing,
-  ...QueueConfig.signals
+  ...QueueConfig.signals,
+  discoveryStale: Health.thresholds.discovery,
+  backfillStale: Health.thresholds.backfill
 }
 export const worker: Group = {
   ...common,
@@ -54,9 +58,10 @@ export const worker: Group = {
   ...IngestConfig.multivariate,
   ...IngestConfig.candles,
   ...QueueConfig.signals,
-  ...QueueConfig.working
+  ...QueueConfig.working,
+  workerStale: Health.thresholds.worker
 }
-export const ws: Group = { ...common, ...kalshi, ...IngestConfig.capture }
+export const ws: Group = { ...common, ...kalshi, ...IngestConfig.capture, wsStale: Health.thresholds.ws }
 export const migrator: Group = {
   database: databaseSettings.url,
   dataDirectory: databaseSettings.dataDir,
@@ -86,4 +91,16 @@ export const portal: Group = {
   ...QueueConfig.enqueueing,
   ...QueueConfig.signals
 }
-export const predictor: Group = { ...common, ...PredictionConfig.all }
+export const predictor: Group = {
+  ...common,
+  ...PredictionConfig.all,
+  predictorStale: Health.thresholds.predictor
+}
+/** The check of other programs' health. */
+export const healthcheck: Group = {
+  database: databaseSettings.url,
+  healthPort: Health.settings.port,
+  healthHost: Health.settings.host,
+  ...Healthcheck.settings,
+  ...Logging.settings
+}

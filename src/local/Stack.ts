@@ -31,6 +31,8 @@ export interface StackOptions {
 export interface Stack {
   readonly portal: string
   readonly portalPassword: string
+  /** Where each program serves /healthz and /metrics, by its label. */
+  readonly health: Readonly<Record<string, string>>
   /** Waits until every program says it is well. */
   readonly ready: Effect.Effect<void>
   /** Logs in and reads the portal's overview; 0 when it does not answer. */
@@ -62,8 +64,12 @@ export const start = Effect.fn("Stack.start")(function* (options: StackOptions) 
       },
       options.withFile
     )
-  const restPort = yield* Ports.free()
-  const wsPort = yield* Ports.free()
+  const health: Record<string, string> = {}
+  const watched = Effect.fnUntraced(function* (label: string) {
+    const port = yield* Ports.free()
+    health[label] = `http://127.0.0.1:${port}`
+    return { SERVICE_HEALTH_PORT: String(port) }
+  })
   const portalPort = yield* Ports.free(options.portalPort)
   const portalPassword = options.portalPassword ?? password()
   const workers = options.workers ?? 0
@@ -71,15 +77,20 @@ export const start = Effect.fn("Stack.start")(function* (options: StackOptions) 
     program: "rest",
     env: yield* envOf("rest", {
       ...(workers > 0 ? { WORK_QUEUE_ENABLE: "1" } : {}),
-      SERVICE_HEALTH_PORT: String(restPort)
+      ...(yield* watched("rest"))
     })
   })
   for (let n = 1; n <= workers; n++)
-    yield* children.supervise({ program: "worker", label: `worker-${n}`, env: yield* envOf("worker") })
-  yield* children.supervise({ program: "ws", env: yield* envOf("ws", { SERVICE_HEALTH_PORT: String(wsPort) }) })
+    yield* children.supervise({
+      program: "worker",
+      label: `worker-${n}`,
+      env: yield* envOf("worker", yield* watched(`worker-${n}`))
+    })
+  yield* children.supervise({ program: "ws", env: yield* envOf("ws", yield* watched("ws")) })
   yield* children.supervise({
     program: "portal",
     env: yield* envOf("portal", {
+      ...(yield* watched("portal")),
       WEB_PORTAL_HOST: "127.0.0.1",
       WEB_PORTAL_PORT: String(portalPort),
       WEB_PORTAL_PASSWORD: portalPassword,
@@ -87,7 +98,10 @@ export const start = Effect.fn("Stack.start")(function* (options: StackOptions) 
     })
   })
   if (options.predictor !== undefined)
-    yield* children.supervise({ program: "predictor", env: yield* envOf("predictor", options.predictor) })
+    yield* children.supervise({
+      program: "predictor",
+      env: yield* envOf("predictor", { ...(yield* watched("predictor")), ...options.predictor })
+    })
   const portal = `http://127.0.0.1:${portalPort}`
   const answers = (url: string) =>
     http.get(url).pipe(
@@ -110,7 +124,8 @@ export const start = Effect.fn("Stack.start")(function* (options: StackOptions) 
     portal,
     portalPassword,
     portalStatus,
-    ready: Effect.all([answers(`${portal}/healthz`), answers(`http://127.0.0.1:${wsPort}/healthz`)], { discard: true })
+    health,
+    ready: Effect.all([answers(`${portal}/healthz`), answers(`${health["ws"]}/healthz`)], { discard: true })
   }
   return stack
 })

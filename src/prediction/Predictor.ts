@@ -11,8 +11,9 @@ import * as Queue from "effect/Queue"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
-import { Health } from "../runtime/Health.ts"
+import { Health, thresholds as Thresholds } from "../runtime/Health.ts"
 import { Loops } from "../runtime/Loops.ts"
+import * as Setting from "../runtime/Setting.ts"
 import { ForecastInputs, type ForecastMarket } from "../store/ForecastInputs.ts"
 import { type ForecastRow, ForecastRuns, type RunRow } from "../store/ForecastRuns.ts"
 import { type Claim, ForecastSchedule, type Lane } from "../store/ForecastSchedule.ts"
@@ -77,7 +78,10 @@ export const Predictor = (config: PredictionConfig) =>
       })
       const predictor = `${thisHost}:${process.pid}:${(yield* Random.nextIntBetween(0, 2 ** 31)).toString(36)}`
       const forecast = yield* forecaster(config, predictor, breaker)
+      const { staleSeconds: wanted } = yield* Setting.read({ staleSeconds: Thresholds.predictor })
       const poll = Duration.millis(Math.max(50, time.toWallSpan(config.pollSeconds * 1000)))
+
+      const staleSeconds = wanted ?? Math.max(60, 3 * Duration.toSeconds(poll))
 
       for (const handler of yield* Handlers) {
         const agent = agentOf(config, handler)
@@ -139,10 +143,7 @@ export const Predictor = (config: PredictionConfig) =>
             const resting = state?._tag === "Open"
             const ready = yield* handler.ready
             return {
-              ok:
-                !resting &&
-                seen.problem === "" &&
-                (busy > 0 || ageSeconds < Math.max(60, 3 * Duration.toSeconds(poll))),
+              ok: !resting && seen.problem === "" && (busy > 0 || ageSeconds < staleSeconds),
               detail: resting
                 ? "keeps failing and rests"
                 : seen.problem ||

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
+import { Health } from "../runtime/Health.ts"
 import { Loops } from "../runtime/Loops.ts"
 import { ForecastSchedule } from "../store/ForecastSchedule.ts"
 import { ForecastScores } from "../store/ForecastScores.ts"
@@ -24,6 +25,8 @@ export const Scoring = Layer.effectDiscard(
     const scores = yield* ForecastScores
     const schedule = yield* ForecastSchedule
     const pause = Duration.millis(Math.max(1000, time.toWallSpan(everyMillis)))
+    const health = yield* Health
+    let completedAt = yield* Clock.currentTimeMillis
     let againAt = yield* Clock.currentTimeMillis
 
     const pass = Effect.gen(function* () {
@@ -34,6 +37,7 @@ export const Scoring = Layer.effectDiscard(
         round = yield* scores.score(batch, again)
         yield* Metric.update(scored, round)
       } while (round === batch)
+      completedAt = yield* Clock.currentTimeMillis
       if (!again) return
       yield* schedule.forget(yield* time.now)
       againAt = now + againMillis
@@ -41,6 +45,14 @@ export const Scoring = Layer.effectDiscard(
       Effect.catchTag("SqlError", (error) =>
         isTransient(error) ? Effect.logWarning("scores wait for the database") : Effect.fail(error)
       )
+    )
+    const staleSeconds = Math.max(300, 3 * Duration.toSeconds(pause))
+    yield* health.register(
+      "scoring",
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        const ageSeconds = (now - completedAt) / 1000
+        return { ok: ageSeconds < staleSeconds, detail: "forecasts of settled markets scored", ageSeconds }
+      })
     )
     yield* loops.cycle("scoring", { pass, every: pause })
   })

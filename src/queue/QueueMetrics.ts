@@ -10,18 +10,31 @@ export const oldest = Metric.gauge("work_queue_oldest_seconds", {
 export const running = Metric.gauge("work_queue_running", { description: "Jobs that this worker runs now" })
 export const held = Metric.gauge("work_queue_held", { description: "Jobs that this worker has claimed and not ended" })
 
-const counter = (name: string, description: string) => Metric.counter(name, { description, incremental: true })
-
-export const done = counter("work_queue_done", "Jobs done, by type")
-export const failures = counter("work_queue_failures", "Attempts that failed, by type")
-export const dead = counter("work_queue_dead", "Jobs that will not be tried again, by type")
-export const rescued = counter("work_queue_rescued", "Jobs taken from workers that stopped answering, by type")
-export const released = counter("work_queue_released", "Jobs given back without an attempt being counted")
-export const fenced = counter(
-  "work_queue_fenced",
-  "Jobs that had gone to another worker when this one wanted to end them"
-)
-export const leasesLost = counter("work_queue_leases_lost", "Times this worker did not answer for too long")
+export const done = Metric.counter("work_queue_done", { description: "Jobs done, by type", incremental: true })
+export const failures = Metric.counter("work_queue_failures", {
+  description: "Attempts that failed, by type",
+  incremental: true
+})
+export const dead = Metric.counter("work_queue_dead", {
+  description: "Jobs that will not be tried again, by type",
+  incremental: true
+})
+export const rescued = Metric.counter("work_queue_rescued", {
+  description: "Jobs taken from workers that stopped answering, by type",
+  incremental: true
+})
+export const released = Metric.counter("work_queue_released", {
+  description: "Jobs given back without an attempt being counted",
+  incremental: true
+})
+export const fenced = Metric.counter("work_queue_fenced", {
+  description: "Jobs that had gone to another worker when this one wanted to end them",
+  incremental: true
+})
+export const leasesLost = Metric.counter("work_queue_leases_lost", {
+  description: "Times this worker did not answer for too long",
+  incremental: true
+})
 
 export const waited = Metric.histogram("work_queue_waited_seconds", {
   description: "From ready to claimed",

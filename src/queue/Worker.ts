@@ -5,7 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Metric from "effect/Metric"
-import { Health } from "../runtime/Health.ts"
+import { Health, thresholds as Thresholds } from "../runtime/Health.ts"
 import { Loops } from "../runtime/Loops.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { SettingError } from "../runtime/SettingError.ts"
@@ -108,13 +108,14 @@ export const Worker = Layer.effectDiscard(
         Effect.catchCause((cause) => Effect.logWarning("jobs could not be given back, their lease will run out", cause))
       )
     )
+    const { staleSeconds = config.leaseSeconds } = yield* Setting.read({ staleSeconds: Thresholds.worker })
     yield* health.register(
       "queue",
       Effect.gen(function* () {
         const silentSeconds = ((yield* monotonic) - beatAt) / 1000
         const detail = yield* hints.detail
         return {
-          ok: silentSeconds < config.leaseSeconds,
+          ok: silentSeconds < staleSeconds,
           detail: `${types.join(", ")}; wake-up: ${detail}`,
           ageSeconds: Math.round(silentSeconds)
         }

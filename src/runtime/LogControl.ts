@@ -1,17 +1,21 @@
 import * as Arr from "effect/Array"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
 import * as Formatter from "effect/Formatter"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
-import * as PubSub from "effect/PubSub"
+import * as Queue from "effect/Queue"
 import * as References from "effect/References"
 import * as Stream from "effect/Stream"
 
 /** From the least severe to the most; `None` silences everything. */
 export const levels = ["All", "Trace", "Debug", "Info", "Warn", "Error", "Fatal", "None"] as const
 export type Level = (typeof levels)[number]
+
+/** What may have a level of its own: lines annotated `part`. http: calls of the exchange's REST API; ws: its live feed. */
+export type LogPart = "http" | "ws"
 
 /** One line of the log. A secret in it is `<redacted>`. */
 export interface LogLine {
@@ -47,42 +51,44 @@ export class LogControl extends Context.Service<
   }
 >()("kalshi-ingestor/runtime/LogControl") {
   /**
-   * Stands before the loggers of its own context: what is not severe enough reaches none of them. A fiber's own `MinimumLogLevel`
-   * (the flag --log-level sets one) counts instead until `setLevel` is called.
+   * Stands before the loggers of its own context: what is not severe enough reaches none of them. Until `setLevel` is called, a
+   * fiber's own `MinimumLogLevel` (the flag --log-level sets one) counts instead, and so do the levels of `parts`.
    */
-  static readonly layer = (initial: Level) =>
+  static readonly layer = (initial: Level, parts: Partial<Record<LogPart, Level>> = {}) =>
     Layer.effectContext(
       Effect.gen(function* () {
         const loggers = [...(yield* Logger.CurrentLoggers)]
-        const published = yield* PubSub.sliding<Numbered>(capacity)
+        const readers = new Set<Queue.Queue<Numbered>>()
         let level: Level = initial
         let isChosen = false
-        let readers = 0
         let number = 0
 
+        const initialOf = (fiber: Fiber.Fiber<unknown, unknown>): Level => {
+          const own = fiber.getRef(References.MinimumLogLevel)
+          if (own !== "All") return own
+          const part = fiber.getRef(References.CurrentLogAnnotations)["part"]
+          return (part === "http" || part === "ws" ? parts[part] : undefined) ?? level
+        }
+
         const gate = Logger.make<unknown, void>((options) => {
-          const own = options.fiber.getRef(References.MinimumLogLevel)
-          const least = isChosen || own === "All" ? level : own
+          const least = isChosen ? level : initialOf(options.fiber)
           if (LogLevel.isGreaterThan(least, options.logLevel)) return
           for (const logger of loggers) logger.log(options)
-          if (readers > 0) PubSub.publishUnsafe(published, { number: ++number, line: lineOf(options) })
+          if (readers.size === 0) return
+          const numbered = { number: ++number, line: lineOf(options) }
+          for (const reader of readers) Queue.offerUnsafe(reader, numbered)
         })
 
         const lines = Stream.unwrap(
           Effect.gen(function* () {
-            const subscription = yield* PubSub.subscribe(published)
-            yield* Effect.acquireRelease(
-              Effect.sync(() => {
-                readers++
-              }),
-              () =>
-                Effect.sync(() => {
-                  readers--
-                })
+            const reader = yield* Effect.acquireRelease(
+              Effect.tap(Queue.sliding<Numbered>(capacity), (queue) => Effect.sync(() => readers.add(queue))),
+              (queue) => Effect.sync(() => readers.delete(queue))
             )
-            return Stream.fromSubscription(subscription).pipe(
+            const before = number
+            return Stream.fromQueue(reader).pipe(
               Stream.mapAccum(
-                () => number,
+                () => before,
                 (last, { line, number: current }) => {
                   const lost = current - last - 1
                   return [current, lost > 0 ? [lossOf(lost, line.at), line] : [line]] as const
@@ -111,7 +117,7 @@ export class LogControl extends Context.Service<
     )
 }
 
-const text = (value: unknown): string => (typeof value === "string" ? value : Formatter.formatJson(value))
+const text = (value: unknown): string => (typeof value === "string" ? value : String(Formatter.formatJson(value)))
 
 const lineOf = (options: Logger.Options<unknown>): LogLine => {
   const { annotations, cause, message, timestamp } = Logger.formatStructured.log(options)

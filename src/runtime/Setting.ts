@@ -99,8 +99,9 @@ export const numberOption = (
   name: string,
   doc: string,
   example: number,
-  bounds: { readonly min: number; readonly max: number }
-): Setting<number | undefined> => unsetable({ ...number(name, doc, example, bounds), shown: "" })
+  bounds: { readonly min: number; readonly max: number },
+  options?: Options
+): Setting<number | undefined> => unsetable({ ...number(name, doc, example, bounds, options), shown: "" })
 
 /** A whole number within bounds; `undefined` when unset. */
 export const intOption = (
@@ -145,6 +146,13 @@ export const oneOf = <const A extends string>(
     },
     options
   )
+
+/** One of the given words, in any case; `undefined` when unset. */
+export const oneOfOption = <const A extends string>(
+  name: string,
+  doc: string,
+  words: ReadonlyArray<A>
+): Setting<A | undefined> => unsetable({ ...oneOf(name, doc, words, words[0]!), shown: "" })
 
 /** Words separated by commas; each must be among `words` when given. */
 export const list = (
@@ -246,6 +254,33 @@ export const secret = (name: string, doc: string): Setting<Redacted.Redacted<str
       secret: true
     })
   )
+
+const parsePairs = (text: string): Parsed<Readonly<Record<string, string>>> =>
+  Result.map(
+    Result.all(
+      text
+        .split(",")
+        .filter((pair) => pair.trim() !== "")
+        .map((pair) => {
+          const at = pair.indexOf("=")
+          return at < 1
+            ? Result.fail("an entry is not name=value")
+            : Result.try({
+                try: () => [pair.slice(0, at).trim(), decodeURIComponent(pair.slice(at + 1).trim())] as const,
+                catch: () => "a value holds a % that starts no percent-encoding"
+              })
+        })
+    ),
+    (pairs) => Object.fromEntries(pairs)
+  ).pipe(Result.mapError((problem) => ({ problem, fix: "set it like name=value,name=value" })))
+
+/** `name=value` pairs separated by commas, values percent-encoded; none when unset. */
+export const pairs = (name: string, doc: string): Setting<Readonly<Record<string, string>>> =>
+  make(name, doc, "", parsePairs)
+
+/** Such pairs that are a secret. */
+export const secretPairs = (name: string, doc: string): Setting<Redacted.Redacted<Readonly<Record<string, string>>>> =>
+  make(name, doc, "", (text) => Result.map(parsePairs(text), (found) => Redacted.make(found)), { secret: true })
 
 /** The same setting, but it must be set. */
 export const required = <A>(setting: Setting<A | undefined>, fix: string): Setting<A> => ({

@@ -1,5 +1,6 @@
 import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
@@ -42,6 +43,8 @@ export interface ConnectOptions extends DatabaseOptions {
   readonly setting?: string
   /** Lowest version of the server, 15 by default. */
   readonly oldestVersion?: number
+  /** How long the server may take to answer; 2 by default. */
+  readonly connectSeconds?: number
   /** Session settings beside the time zone. */
   readonly startupParameters?: Readonly<Record<string, string>>
 }
@@ -102,20 +105,24 @@ type Mistake = ReturnType<typeof mistakeOf>
 export const connect = Effect.fnUntraced(function* (options: ConnectOptions) {
   const wrong = mistakeOf(options.setting ?? "DATABASE_URL")
   const target = yield* describe(options.url, wrong)
+  const seconds = options.connectSeconds ?? 2
   const client = yield* PgClient.make({
     url: options.url,
     applicationName: options.applicationName,
     maxConnections: options.maxConnections,
     minConnections: Math.min(options.minConnections ?? 0, options.maxConnections),
     multiplex: options.multiplex ?? false,
-    connectTimeout: "2 seconds",
+    connectTimeout: Duration.seconds(seconds),
     startupParameters: { ...options.startupParameters, timezone: "UTC" }
-  }).pipe(Effect.mapError((error) => refusal(error, target, wrong)))
+  }).pipe(Effect.mapError((error) => refusal(error, target, wrong, seconds)))
   const serverVersion = yield* client<{ readonly version: number }>`
     select current_setting('server_version_num')::int as version`.pipe(
     Effect.map((rows) => rows[0]?.version ?? 0),
-    Effect.mapError((error) => refusal(error, target, wrong)),
-    Effect.timeoutOrElse({ duration: "2 seconds", orElse: () => Effect.fail(silence(target, wrong)) })
+    Effect.mapError((error) => refusal(error, target, wrong, seconds)),
+    Effect.timeoutOrElse({
+      duration: Duration.seconds(seconds),
+      orElse: () => Effect.fail(silence(target, wrong, seconds))
+    })
   )
   const oldest = options.oldestVersion ?? 15
   if (serverVersion < oldest * 10_000) {
@@ -155,10 +162,13 @@ const describe = Effect.fnUntraced(function* (secret: Redacted.Redacted<string>,
   return { address, user, database } satisfies Target
 })
 
-const silence = (target: Target, wrong: Mistake) =>
-  wrong(`${target.address} did not answer within 2 s`, "check host and port, and that a firewall lets us through")
+const silence = (target: Target, wrong: Mistake, seconds: number) =>
+  wrong(
+    `${target.address} did not answer within ${seconds} s`,
+    "check host and port, and that a firewall lets us through"
+  )
 
-const refusal = (error: SqlError, target: Target, wrong: Mistake): SettingError => {
+const refusal = (error: SqlError, target: Target, wrong: Mistake, seconds: number): SettingError => {
   const { code } = complaintOf(error)
   const problem = sqlProblem(error)
   switch (code) {
@@ -184,6 +194,6 @@ const refusal = (error: SqlError, target: Target, wrong: Mistake): SettingError 
     case "57P03":
       return wrong(`${target.address} is not ready yet (${problem})`, "try again when it has started")
   }
-  if (/timed out/i.test(problem)) return silence(target, wrong)
+  if (/timed out/i.test(problem)) return silence(target, wrong, seconds)
   return wrong(`${target.address} cannot be used (${problem})`, "correct the address or the server")
 }

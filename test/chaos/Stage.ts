@@ -138,7 +138,9 @@ export const make = Effect.fnUntraced(function* (home: string, options: StageOpt
         metric: (name) =>
           scrape.pipe(
             Effect.map((text) => {
-              const found = [...text.matchAll(new RegExp(`^kalshi_ingestor_${name}(?:\\{[^}]*\\})? (\\S+)$`, "gm"))]
+              const found = [
+                ...text.matchAll(new RegExp(`^kalshi_ingestor_${name}(?:_total)?(?:\\{[^}]*\\})? (\\S+)$`, "gm"))
+              ]
               return found.length === 0 ? undefined : found.reduce((sum, [, value]) => sum + Number(value), 0)
             }),
             Effect.orElseSucceed(() => undefined)

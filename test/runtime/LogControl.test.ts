@@ -59,6 +59,28 @@ describe("LogControl", () => {
     }).pipe(Effect.provideService(References.MinimumLogLevel, "Debug"), Effect.provide(layer))
   })
 
+  it.effect("a part of the program may have a level of its own until one is set at run time", () => {
+    const told: Array<string> = []
+    const logger = Logger.make(({ message }) => {
+      told.push(String(message))
+    })
+    return Effect.gen(function* () {
+      const control = yield* LogControl
+      const both = Effect.andThen(
+        Effect.annotateLogs(Effect.logDebug("http"), { part: "http" }),
+        Effect.annotateLogs(Effect.logWarning("ws"), { part: "ws" })
+      )
+      yield* both
+      yield* control.setLevel("Warn")
+      yield* both
+      assert.deepStrictEqual(told, ["http", "ws"])
+    }).pipe(
+      Effect.provide(
+        LogControl.layer("Info", { http: "Debug", ws: "Error" }).pipe(Layer.provideMerge(Logger.layer([logger])))
+      )
+    )
+  })
+
   it.effect("lines hold what was logged, with secrets redacted", () =>
     Effect.gen(function* () {
       const control = yield* LogControl

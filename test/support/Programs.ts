@@ -110,6 +110,7 @@ export const run = (program: string, env: Environment, args: ReadonlyArray<strin
 export interface Running {
   readonly pid: number
   readonly firstLine: Effect.Effect<string>
+  readonly stdout: () => string
   readonly stderr: () => string
   /** Sends the signal and waits for the end. */
   readonly end: (signal: NodeJS.Signals) => Effect.Effect<number | null>
@@ -140,6 +141,7 @@ export const running = (
       const handle: Running = {
         pid: child.pid ?? 0,
         firstLine: Effect.promise(() => line),
+        stdout: () => stdout,
         stderr: () => stderr,
         end: (signal) =>
           Effect.suspend(() => {
