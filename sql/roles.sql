@@ -165,16 +165,13 @@ alter function ws_leave security definer set search_path = public, pg_temp;
 alter function ws_release security definer set search_path = public, pg_temp;
 
 -- rest: discovery, backfill, repairs, the market clock
-grant insert on
-  admin_audit
-to kalshi_rest;
 grant select on
   book_events, book_events_default, book_snapshots, book_snapshots_default, capture_gaps, capture_starts, coverage_heard,
-  coverage_progress, journal_positions, market_candles_default, market_coverage, queue_jobs, schema_version, slot_feeds,
-  tick_frames_default, ticks, ticks_default, trades_default
+  coverage_progress, journal_positions, market_candles_default, market_coverage, quarantine, queue_finished, queue_jobs,
+  schema_version, slot_feeds, tick_frames_default, ticks, ticks_default, ticks_latest, trades_default, work_queue
 to kalshi_rest;
 grant select, insert on
-  consistency_checks, market_keys
+  admin_audit, consistency_checks, market_keys
 to kalshi_rest;
 grant select, insert, update on
   events, market_candles, markets, rate_limit_buckets, series, trade_windows, trades
@@ -185,7 +182,6 @@ to kalshi_rest;
 grant select, delete on
   active_markets
 to kalshi_rest;
-grant select (id) on admin_audit to kalshi_rest;
 grant update (outcome, detail, ended_at) on admin_audit to kalshi_rest;
 grant update (repaired_by, repaired_at) on capture_gaps to kalshi_rest;
 grant execute on function
@@ -193,8 +189,8 @@ grant execute on function
   compare_trade_candles, coverage_compute, coverage_hours, coverage_plan, coverage_span, coverage_state,
   ensure_candle_partition, ensure_day_partition, estimated_rows, far_future, far_past, forecast_horizon, gap_concerns,
   hour_of, implied_yes_mid, inner_product, is_kept_metadata, log_loss, market_is_closed, market_search_words, market_slot,
-  market_stage, next_status, provenance_name, queue_enqueue, received_at, refresh_active_markets, rfc3339, settled_value,
-  smallints, span_ms, sweep_waiting_lifecycle, trades_complete
+  market_stage, next_status, provenance_name, queue_cancel, queue_enqueue, queue_purge, queue_revive, received_at,
+  refresh_active_markets, rfc3339, settled_value, smallints, span_ms, sweep_waiting_lifecycle, trades_complete
 to kalshi_rest;
 
 -- ws: live capture: ticks, trades, books, the lifecycle, the ledger of gaps

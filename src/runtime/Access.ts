@@ -274,10 +274,12 @@ export const access: Readonly<Record<RoleName, Access>> = {
   rest: {
     about: "discovery, backfill, repairs, the market clock",
     secrets: ["exchange", "broker"],
-    queue: ["enqueue"],
+    // An operator's commands about the queue are answered by rest, which fills it.
+    queue: ["enqueue", "retry", "cancel", "purge"],
     tables: {
       ...history,
       active_markets: "rd",
+      admin_audit: "ra",
       book_events: "r",
       book_snapshots: "r",
       capture_gaps: "r",
@@ -289,14 +291,21 @@ export const access: Readonly<Record<RoleName, Access>> = {
       journal_positions: "r",
       market_candles_default: "r",
       market_coverage: "r",
+      quarantine: "r",
+      queue_finished: "r",
       queue_jobs: "r",
       slot_feeds: "r",
       ticks: "r",
+      ticks_latest: "r",
+      work_queue: "r",
       ...Object.fromEntries(
         ["book_events", "book_snapshots", "tick_frames", "ticks", "trades"].map((table) => [`${table}_default`, "r"])
       )
     },
-    columns: { ...audited, capture_gaps: { r: [], w: ["repaired_by", "repaired_at"] } },
+    columns: {
+      admin_audit: { r: [], w: ["outcome", "detail", "ended_at"] },
+      capture_gaps: { r: [], w: ["repaired_by", "repaired_at"] }
+    },
     functions: [
       ...partitions,
       ...book,

@@ -28,6 +28,8 @@ const starts = files.flatMap((_, n) => (n > 0 && (isAboutRows(files[n]!) || n ==
 /** What a column gets by its name, where its type is not enough; `i` is the number of the row. */
 const named: Readonly<Record<string, string>> = {
   shard: "'event/12'",
+  "admin_audit.via": "'socket'",
+  "admin_audit.outcome": "'done'",
   status: "'active'",
   "queue_finished.status": "'done'",
   "event_cards.status": "'open'",
