@@ -14,11 +14,12 @@ import { Instance } from "../runtime/Instance.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { SettingError } from "../runtime/SettingError.ts"
 import { databaseSettings } from "../store/Database.ts"
-import { isAlive } from "./AdminClient.ts"
+import { isDead } from "./AdminClient.ts"
 import * as AdminConfig from "./AdminConfig.ts"
 import * as AdminGuards from "./AdminGuards.ts"
 import * as AdminHandlers from "./AdminHandlers.ts"
 import { AdminRpcs } from "./AdminRpcs.ts"
+import * as BearerToken from "./BearerToken.ts"
 
 const calls = RpcServer.layer(AdminRpcs, { disableFatalDefects: true })
 
@@ -33,7 +34,7 @@ const openDirectory = (directory: string) =>
     })
     for (const name of names) {
       const socket = path.join(directory, name)
-      if (!(yield* isAlive(socket))) yield* Effect.sync(() => fs.rmSync(socket, { force: true }))
+      if (yield* isDead(socket)) yield* Effect.sync(() => fs.rmSync(socket, { force: true }))
     }
   })
 
@@ -45,7 +46,7 @@ const onSocket = (service: string) =>
       const directory = AdminConfig.socketDirectory(dataDir)
       yield* openDirectory(directory)
       return calls.pipe(
-        Layer.provide(AdminGuards.layerSocket(service)),
+        Layer.provide(AdminGuards.layer(service, "socket")),
         Layer.provide(RpcServer.layerProtocolSocketServer),
         Layer.provide(RpcSerialization.layerNdjson),
         Layer.provide(NodeSocketServer.layer({ path: path.join(directory, `${service}-${id}.sock`) }))
@@ -61,9 +62,10 @@ const onSocket = (service: string) =>
 const onPort = (service: string, port: number, host: string, token: Redacted.Redacted<string>) =>
   HttpRouter.serve(
     calls.pipe(
-      Layer.provide(AdminGuards.layerPort(service, token)),
+      Layer.provide(AdminGuards.layer(service, "port")),
       Layer.provide(RpcServer.layerProtocolHttp({ path: AdminConfig.rpcPath })),
-      Layer.provide(RpcSerialization.layerNdjson)
+      Layer.provide(RpcSerialization.layerNdjson),
+      Layer.merge(BearerToken.layer(token))
     ),
     { disableLogger: true, disableListenLog: true }
   ).pipe(

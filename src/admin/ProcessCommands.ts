@@ -2,6 +2,7 @@ import * as Console from "effect/Console"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -208,7 +209,14 @@ const tail = Command.make(
   {
     level: Flag.Literals("level", levels).pipe(Flag.withDescription("as severe as this, or more"), Flag.optional),
     loop: Flag.String("loop").pipe(Flag.withDescription("only what this loop says"), Flag.optional),
-    lines: Flag.Int("lines").pipe(Flag.withDescription("end after so many"), Flag.optional)
+    lines: Flag.Int("lines").pipe(
+      Flag.withDescription("end after so many"),
+      Flag.filter(
+        (count) => count >= 1,
+        () => "--lines is 1 or more"
+      ),
+      Flag.optional
+    )
   },
   Effect.fnUntraced(function* ({ level, lines, loop }) {
     const { json } = yield* admin
@@ -231,17 +239,29 @@ const tail = Command.make(
             ...(line.cause === undefined ? [] : [`\n${line.cause}`])
           ].join(" ")
     let left = Option.getOrElse(lines, () => Number.POSITIVE_INFINITY)
-    yield* Effect.raceAllFirst(
-      targets.map(({ call, name }) =>
-        call((client) =>
-          client.tail(asked).pipe(
-            Stream.takeWhile(() => left > 0),
-            Stream.runForEachWhile((line) => Effect.as(Console.log(printed(name, line)), --left > 0))
-          )
+    const enough = yield* Deferred.make<void>()
+    const follow = ({ call, name }: Targets.Target) =>
+      call((client) =>
+        Stream.runForEach(client.tail(asked), (line) =>
+          Effect.suspend(() => {
+            if (left <= 0) return Effect.void
+            left -= 1
+            return Effect.andThen(
+              Console.log(printed(name, line)),
+              left > 0 ? Effect.void : Deferred.succeed(enough, undefined)
+            )
+          })
         )
+      ).pipe(Effect.catch(({ message }) => Console.error(`admin: ${message}`)))
+    const everyEnd = Effect.forEach(targets, follow, { concurrency: "unbounded", discard: true })
+    yield* Effect.raceFirst(
+      Deferred.await(enough),
+      Effect.andThen(
+        everyEnd,
+        Effect.suspend(() => Effect.fail(new ExitCode({ code: 1 })))
       )
     )
   })
-).pipe(Command.withDescription("what programs log, as they log it"))
+).pipe(Command.withDescription("what programs log, as they log it; exit code 1 when none of them answers any more"))
 
 export const processCommands = [status, health, config, metrics, loops, logLevel, drain, tail] as const

@@ -101,7 +101,7 @@ export const make = Effect.fnUntraced(function* (service: string) {
                 new AdminError({
                   reason: "Unavailable",
                   problem: "the feed is not connected; it will be aligned when it is",
-                  fix: "see why with: admin tail --service ws"
+                  fix: "see why with: node dist/admin.js tail --service ws"
                 })
               )
           })

@@ -63,18 +63,21 @@ const make = (target: URL) => {
       client.destroy()
     })
   })
+  const road = () => {
+    const address = server.address()
+    const url = new URL(target)
+    url.port = String(typeof address === "object" && address !== null ? address.port : 0)
+    return Redacted.make(url.href)
+  }
   return {
     server,
     cut,
     plan,
-    layer: Layer.suspend(() => {
-      const address = server.address()
-      const road = new URL(target)
-      road.port = String(typeof address === "object" && address !== null ? address.port : 0)
-      return Layer.fresh(
-        PgClient.layer({ url: Redacted.make(road.href), maxConnections: 4, startupParameters: { timezone: "UTC" } })
-      )
-    }),
+    /** The address of the database by this road. */
+    road,
+    layer: Layer.suspend(() =>
+      Layer.fresh(PgClient.layer({ url: road(), maxConnections: 4, startupParameters: { timezone: "UTC" } }))
+    ),
     /** Breaks everything in front of the nth message from here on; done when it has happened. */
     cutBefore: (nth: number) =>
       Effect.callback<void>((resume) => {
