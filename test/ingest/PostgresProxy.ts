@@ -20,10 +20,19 @@ export const proxy = (url: string) =>
 
 const make = (target: URL) => {
   const sockets = new Set<Socket>()
-  const plan: { chunksLeft: number; onCut: () => void; refuse: boolean; loseCommit: boolean; commitsLost: number } = {
+  const plan: {
+    chunksLeft: number
+    onCut: () => void
+    refuse: boolean
+    /** Nothing of what the client says arrives. */
+    isMute: boolean
+    loseCommit: boolean
+    commitsLost: number
+  } = {
     chunksLeft: Number.POSITIVE_INFINITY,
     onCut: () => {},
     refuse: false,
+    isMute: false,
     loseCommit: false,
     commitsLost: 0
   }
@@ -45,6 +54,7 @@ const make = (target: URL) => {
     }
     let isDeaf = false
     client.on("data", (chunk) => {
+      if (plan.isMute) return
       if (plan.loseCommit && /commit/i.test(chunk.toString("latin1"))) {
         plan.loseCommit = false
         isDeaf = true
