@@ -12,7 +12,7 @@ import { SettingError } from "../runtime/SettingError.ts"
 import { admin } from "./AdminFlags.ts"
 import type * as Facts from "./Facts.ts"
 import { confirm, show } from "./Show.ts"
-import { bytes, seconds, table } from "./Table.ts"
+import { bytes, plain, seconds, table } from "./Table.ts"
 import * as Targets from "./Targets.ts"
 
 const everyTarget = (services: ReadonlyArray<string> = []) =>
@@ -105,7 +105,7 @@ const config = Command.make(
     const shown = found.map(([{ name }, entries]) => [name, entries.filter(({ isSet }) => all || isSet)] as const)
     yield* show(
       Object.fromEntries(shown),
-      shown.flatMap(([name, entries]) => [name, ...entries.map((one) => `  ${one.name}=${one.value}`)])
+      shown.flatMap(([name, entries]) => [name, ...entries.map((one) => plain(`  ${one.name}=${one.value}`))])
     )
   })
 ).pipe(Command.withDescription("the settings in force; secrets are hidden"))
@@ -232,11 +232,11 @@ const tail = Command.make(
             line.at.slice(11, 23),
             line.level.toUpperCase().padEnd(5),
             name,
-            line.message,
+            plain(line.message),
             ...Object.entries(line.annotations)
               .filter(([key]) => key !== "service")
-              .map(([key, value]) => `${key}=${value}`),
-            ...(line.cause === undefined ? [] : [`\n${line.cause}`])
+              .map(([key, value]) => plain(`${key}=${value}`)),
+            ...(line.cause === undefined ? [] : [["", ...line.cause.split("\n").map(plain)].join("\n")])
           ].join(" ")
     let left = Option.getOrElse(lines, () => Number.POSITIVE_INFINITY)
     const enough = yield* Deferred.make<void>()
