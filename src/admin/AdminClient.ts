@@ -54,6 +54,15 @@ const protocol = (address: Address) =>
         Layer.provide(NodeHttpClient.layerNodeHttp)
       )
 
+/** Why there was no answer, in a few words. */
+export const complaintOf = (error: RpcClientError | SocketError): string => {
+  if (error._tag !== "RpcClientError" || error.reason._tag !== "HttpError") return error.message
+  const { cause } = error.reason
+  if (cause instanceof HttpClientError.StatusCodeError) return `status ${cause.response.status}: no admin port`
+  const reason = cause instanceof Error ? cause.cause : undefined
+  return reason instanceof Error ? reason.message : error.reason.kind
+}
+
 /** Whether a port did not take the token. */
 export const isRefusal = ({ reason }: RpcClientError | SocketError): boolean =>
   reason._tag === "HttpError" &&

@@ -21,7 +21,8 @@ import * as AdminHandlers from "./AdminHandlers.ts"
 import { AdminRpcs } from "./AdminRpcs.ts"
 import * as BearerToken from "./BearerToken.ts"
 
-const calls = RpcServer.layer(AdminRpcs, { disableFatalDefects: true })
+/** Each way in has a server of its own: layers are shared by identity, and the second way would be without one. */
+const calls = () => RpcServer.layer(AdminRpcs, { disableFatalDefects: true })
 
 const openDirectory = (directory: string) =>
   Effect.gen(function* () {
@@ -45,7 +46,7 @@ const onSocket = (service: string) =>
       const { id } = yield* Instance
       const directory = AdminConfig.socketDirectory(dataDir)
       yield* openDirectory(directory)
-      return calls.pipe(
+      return calls().pipe(
         Layer.provide(AdminGuards.layer(service, "socket")),
         Layer.provide(RpcServer.layerProtocolSocketServer),
         Layer.provide(RpcSerialization.layerNdjson),
@@ -61,7 +62,7 @@ const onSocket = (service: string) =>
 
 const onPort = (service: string, port: number, host: string, token: Redacted.Redacted<string>) =>
   HttpRouter.serve(
-    calls.pipe(
+    calls().pipe(
       Layer.provide(AdminGuards.layer(service, "port")),
       Layer.provide(RpcServer.layerProtocolHttp({ path: AdminConfig.rpcPath })),
       Layer.provide(RpcSerialization.layerNdjson),

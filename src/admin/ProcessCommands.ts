@@ -54,6 +54,7 @@ const status = Command.make("status", {}, () =>
     const silent = found.flatMap(({ result, target }) =>
       result._tag === "Failure" ? [{ program: target.name, problem: result.failure.message }] : []
     )
+    if (programs.length === 0) return yield* Effect.fromResult(found[0]!.result)
     const isWell = silent.length === 0 && programs.every(({ health }) => health.ok)
     yield* show({ ok: isWell, programs, silent }, [
       ...table(

@@ -36,7 +36,11 @@ const over = (name: string, service: string, address: AdminClient.Address): Targ
       Effect.flatMap(use),
       Effect.scoped,
       Effect.mapError((error) =>
-        error._tag === "AdminError" ? error : AdminClient.isRefusal(error) ? refused : silent(name, error.message)
+        error._tag === "AdminError"
+          ? error
+          : AdminClient.isRefusal(error)
+            ? refused
+            : silent(name, AdminClient.complaintOf(error))
       )
     )
 })

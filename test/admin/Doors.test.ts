@@ -168,6 +168,20 @@ describe("the socket", () => {
 })
 
 describe("the port", () => {
+  it.live("answers beside the socket", () =>
+    Effect.gen(function* () {
+      const home = yield* folder
+      const port = yield* Ports.free()
+      const { socket } = yield* program({
+        home,
+        env: { SERVICE_ADMIN_PORT: String(port), SERVICE_ADMIN_TOKEN: token }
+      })
+      const overIt = yield* overPort(port, Redacted.make(token))
+      assert.strictEqual((yield* overIt.status()).service, "rest")
+      assert.strictEqual((yield* answers(socket)).service, "rest")
+    }).pipe(Effect.provide(TestDatabase.layer))
+  )
+
   const wrong: Readonly<Record<string, string | undefined>> = {
     "a wrong token": "fedcba9876543210-wrong",
     "an empty token": "",
