@@ -1,4 +1,5 @@
 import * as fs from "node:fs"
+import * as http from "node:http"
 import * as net from "node:net"
 import * as path from "node:path"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
@@ -225,6 +226,28 @@ describe("the port", () => {
       assert.isTrue((yield* client.pauseLoop({ loop: "discovery" })).isPaused)
       assert.strictEqual((yield* auditRows).length, 1)
     }).pipe(Effect.provide(TestDatabase.layer))
+  )
+
+  it.live("an address where something else answers is told from one where nothing does", () =>
+    Effect.gen(function* () {
+      const strange = yield* Effect.acquireRelease(
+        Effect.promise(
+          () =>
+            new Promise<http.Server>((resolve) => {
+              const made = http.createServer((_, response) => response.writeHead(404).end("not here"))
+              made.listen(0, "127.0.0.1", () => resolve(made))
+            })
+        ),
+        (made) => Effect.sync(() => made.close())
+      )
+      const complaintAt = Effect.fnUntraced(function* (port: number) {
+        const client = yield* overPort(port, Redacted.make(token))
+        const error = yield* Effect.flip(client.status())
+        return error._tag === "AdminError" ? error.message : AdminClient.complaintOf(error)
+      })
+      assert.include(yield* complaintAt((strange.address() as net.AddressInfo).port), "404")
+      assert.include(yield* complaintAt(yield* Ports.free()), "ECONNREFUSED")
+    })
   )
 
   it("compares digests of one length, whatever is shown", () => {

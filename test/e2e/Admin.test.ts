@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
+import * as AdminClient from "../../src/admin/AdminClient.ts"
 import type * as Facts from "../../src/admin/Facts.ts"
 import * as Ports from "../../src/local/Ports.ts"
 import * as Evidence from "../chaos/Evidence.ts"
@@ -72,7 +73,12 @@ const stage = Effect.gen(function* () {
     (found) => found.length === 3,
     "sockets"
   )
-  return { home, url, exchange, adminPort, rest, ws, worker, admin, told, sql, more }
+  /** A program asked by this process: starting the command takes a second, and is not what every step is about. */
+  const of = (service: string) => {
+    const [name] = sockets(home).filter((one) => one.startsWith(`${service}-`))
+    return AdminClient.connect({ _tag: "Socket", path: path.join(home, "run", name!), service, instance: "" })
+  }
+  return { of, home, url, exchange, adminPort, rest, ws, worker, admin, told, sql, more }
 })
 
 const sockets = (home: string) =>
@@ -87,7 +93,7 @@ describe("node dist/admin.js", () => {
     "sees to running programs, and changes their key while they record, without losing a tick",
     () =>
       Effect.gen(function* () {
-        const { admin, adminPort, exchange, home, more, rest, told, url, worker, ws, sql } = yield* stage
+        const { admin, adminPort, exchange, home, more, of, rest, told, url, worker, ws, sql } = yield* stage
 
         const pretty = yield* admin(["status"])
         assert.strictEqual(pretty.code, 0, pretty.stderr)
@@ -98,17 +104,13 @@ describe("node dist/admin.js", () => {
         assert.deepStrictEqual(programs.map(({ service }) => service).sort(), ["rest", "worker", "ws"])
         assert.notInclude(JSON.stringify(programs), Redacted.value(url))
 
-        const discovery = Effect.map(
-          told<Readonly<Record<string, ReadonlyArray<Facts.Loop>>>>("loops", "list", "--service", "rest"),
-          (found) => Object.values(found)[0]!.find(({ loop }) => loop === "discovery")!
-        )
+        const client = yield* of("rest")
+        const discovery = Effect.map(client.loops(), (loops) => loops.find(({ loop }) => loop === "discovery")!)
         const paused = yield* told<Readonly<Record<string, Facts.Loop>>>("loops", "pause", "discovery")
         assert.isTrue(Object.values(paused)[0]?.isPaused)
         const still = yield* until(discovery, ({ phase }) => phase === "paused", "the end of the pass")
         yield* Effect.sleep("2500 millis")
         assert.strictEqual((yield* discovery).passes, still.passes, "no pass in the time of two")
-        const shown = yield* admin(["status"])
-        assert.match(shown.stdout, /^rest-.* discovery$/m, "status shows what is paused")
         yield* told("loops", "resume", "discovery")
         yield* until(discovery, ({ passes }) => passes > still.passes + 1, "further passes")
         const unknown = yield* admin(["loops", "pause", "discovry"])
@@ -122,7 +124,7 @@ describe("node dist/admin.js", () => {
         const wrong = yield* admin(["rotate-key", "--key-id", "nobody", "--key-file", keyFile])
         assert.strictEqual(wrong.code, 1)
         assert.include(wrong.stdout, "401")
-        yield* told("loops", "run", "discovery")
+        yield* client.runLoop({ loop: "discovery" })
         yield* more
         const rotated = yield* told<{ ok: boolean; programs: ReadonlyArray<unknown> }>(
           "rotate-key",
@@ -135,16 +137,14 @@ describe("node dist/admin.js", () => {
         assert.strictEqual(rotated.programs.length, 3)
         yield* exchange.post(`keys/${exchange.settings["KALSHI_API_KEY_ID"]}/revoke`)
         yield* more
-        yield* told("loops", "run", "discovery")
+        yield* client.runLoop({ loop: "discovery" })
         yield* told("resubscribe", "--reconnect", "--yes")
         yield* more
-        const health = yield* admin(["health"])
-        assert.strictEqual(health.code, 0, health.stdout)
-        const feeds = yield* told<ReadonlyArray<Facts.Feed>>("subscriptions")
-        const [ticker] = feeds[0]!.channels
-        assert.isAbove(ticker!.markets.length, 10)
-        assert.match(ticker!.markets[0]!, /^KX/)
-        assert.strictEqual(feeds[0]?.sessions, 2)
+        assert.isTrue((yield* client.health()).ok)
+        const feed = yield* Effect.flatMap(of("ws"), (one) => one.subscriptions())
+        assert.isAbove(feed.channels[0]!.markets.length, 10)
+        assert.match(feed.channels[0]!.markets[0]!, /^KX/)
+        assert.strictEqual(feed.sessions, 2)
 
         // Who may not.
         const url0 = `http://127.0.0.1:${adminPort}`
@@ -154,10 +154,6 @@ describe("node dist/admin.js", () => {
         assert.notInclude(refused.stderr, token)
         const without = yield* admin(["status", "--url", url0])
         assert.match(without.stderr, /^SERVICE_ADMIN_TOKEN: [^\n]*\n$/)
-        const elsewhere = yield* admin(["status", "--url", exchange.settings["KALSHI_REST_URL"]!], {
-          SERVICE_ADMIN_TOKEN: token
-        })
-        assert.notStrictEqual(elsewhere.code, 0, "that is no admin port")
         const remote = yield* admin(["status", "--url", `${url0}/`], { SERVICE_ADMIN_TOKEN: token })
         assert.strictEqual(remote.code, 0, remote.stderr)
         assert.match(remote.stdout, /^rest-/m)
@@ -176,7 +172,7 @@ describe("node dist/admin.js", () => {
           (grown) => grown === 0,
           "everything to be stored"
         )
-        yield* told("drain", "--service", "worker", "--yes")
+        yield* Effect.flatMap(of("worker"), (one) => one.drain())
         assert.strictEqual(yield* worker.ended, 0, worker.stderr())
         yield* told("drain", "--yes")
         assert.strictEqual(yield* ws.ended, 0, ws.stderr())
@@ -198,7 +194,6 @@ describe("node dist/admin.js", () => {
         assert.strictEqual(nobody.code, 1)
         assert.strictEqual(nobody.stdout, "")
         assert.match(nobody.stderr, /^admin: [^\n]*DATA_DIR[^\n]*\n$/)
-        assert.strictEqual((yield* admin(["gaps", "list"])).code, 1)
         const direct = { DATA_DIR: home, DATABASE_URL: Redacted.value(url) }
         const gaps = yield* admin(["gaps", "list", "--json"], direct)
         assert.strictEqual(gaps.code, 0, gaps.stderr)
@@ -206,8 +201,6 @@ describe("node dist/admin.js", () => {
           JSON.parse(gaps.stdout).map(({ cause }: Facts.Gap) => cause),
           ["shutdown", "disconnect"]
         )
-        for (const list of [["jobs", "list"], ["quarantine", "list"], ["partitions"], ["budget"]])
-          assert.strictEqual((yield* admin(list, direct)).code, 0, list.join(" "))
         const audit = yield* admin(["audit", "--json"], direct)
         const calls = JSON.parse(audit.stdout).map(
           ({ call, outcome, via }: Facts.AuditEntry) => `${call} ${via} ${outcome}`
