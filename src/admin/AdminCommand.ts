@@ -10,13 +10,16 @@ import { admin } from "./AdminFlags.ts"
 import { processCommands } from "./ProcessCommands.ts"
 import { recordCommands } from "./RecordCommands.ts"
 import { storeCommands } from "./StoreCommands.ts"
+import { plain } from "./Table.ts"
+
+/** The command with everything below it. */
+export const root = admin.pipe(Command.withSubcommands([...processCommands, ...recordCommands, ...storeCommands]))
 
 /** `node dist/admin.js`: 0 done, 1 a mistake or a fault, 2 done and not all is well. */
-export const adminCommand = admin.pipe(
-  Command.withSubcommands([...processCommands, ...recordCommands, ...storeCommands]),
+export const adminCommand = root.pipe(
   Command.run({ version }),
   Effect.catchTag("AdminError", ({ message }) =>
-    Effect.andThen(Console.error(`admin: ${message}`), Effect.fail(new ExitCode({ code: 1 })))
+    Effect.andThen(Console.error(plain(`admin: ${message}`)), Effect.fail(new ExitCode({ code: 1 })))
   ),
   Effect.scoped,
   Effect.provide(Layer.mergeAll(NodeServices.layer, presenter("admin")))

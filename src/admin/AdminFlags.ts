@@ -2,7 +2,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 
 /** The command itself, with what all of its subcommands take. */
-export const admin = Command.make("admin").pipe(
+export const admin = Command.make("kalshi-ingestor").pipe(
   Command.withDescription(
     "Sees to running programs: over the sockets in DATA_DIR/run, over --url, or in the database of DATABASE_URL"
   ),

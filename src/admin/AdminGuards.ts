@@ -1,17 +1,13 @@
-import { createHash, timingSafeEqual } from "node:crypto"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberSet from "effect/FiberSet"
-import type { Headers } from "effect/http/Headers"
 import * as Layer from "effect/Layer"
-import * as Redacted from "effect/Redacted"
 import { Instance } from "../runtime/Instance.ts"
 import { AdminAudit, type AuditedCall, type AuditOutcome } from "../store/AdminAudit.ts"
 import { untilDatabaseAnswers } from "../store/Retry.ts"
-import { AdminError } from "./AdminError.ts"
 import { AdminGuard, Mutates } from "./AdminRpcs.ts"
 
 /** The header in which a client says who runs it. */
@@ -22,14 +18,6 @@ const longestActor = 100
 /** A call is not held up longer by the audit; then it is entered when the database answers again. */
 const auditWithin = "2 seconds"
 
-const digest = (text: string) => createHash("sha256").update(text).digest()
-
-/** In a time that does not depend on the token. */
-const bearerIs = (token: Redacted.Redacted<string>) => {
-  const wanted = digest(`Bearer ${Redacted.value(token)}`)
-  return (headers: Headers) => timingSafeEqual(digest(headers["authorization"] ?? ""), wanted)
-}
-
 const outcomeOf = (exit: Exit.Exit<unknown, unknown>): AuditOutcome => {
   if (Exit.isSuccess(exit)) return { outcome: "done", detail: undefined }
   if (Cause.hasInterruptsOnly(exit.cause)) return { outcome: "interrupted", detail: undefined }
@@ -37,7 +25,8 @@ const outcomeOf = (exit: Exit.Exit<unknown, unknown>): AuditOutcome => {
   return { outcome: "failed", detail: error instanceof Error ? error.message : String(error) }
 }
 
-const guard = (service: string, via: AuditedCall["via"], isAllowed: (headers: Headers) => boolean) =>
+/** Writes down every call that changes something, in a program of this service. Who may call was decided before. */
+export const layer = (service: string, via: AuditedCall["via"]) =>
   Layer.effect(
     AdminGuard,
     Effect.gen(function* () {
@@ -77,14 +66,6 @@ const guard = (service: string, via: AuditedCall["via"], isAllowed: (headers: He
       })
 
       return AdminGuard.of((effect, { headers, payload, rpc }) => {
-        if (!isAllowed(headers))
-          return Effect.fail(
-            new AdminError({
-              reason: "Refused",
-              problem: "the token is not the one of SERVICE_ADMIN_TOKEN",
-              fix: "set SERVICE_ADMIN_TOKEN to the token that the program has"
-            })
-          )
         if (!Context.get(rpc.annotations, Mutates)) return effect
         const call: AuditedCall = {
           actor: (headers[actorHeader] ?? "unknown").slice(0, longestActor),
@@ -104,12 +85,3 @@ const guard = (service: string, via: AuditedCall["via"], isAllowed: (headers: He
       })
     })
   )
-
-/** Whoever can open the socket may: its directory is the user's alone. */
-export const layerSocket = (service: string) => guard(service, "socket", () => true)
-
-/** Whoever has the token may. */
-export const layerPort = (service: string, token: Redacted.Redacted<string>) => guard(service, "port", bearerIs(token))
-
-/** The command itself, on a database that it was given. */
-export const layerCommand = guard("command", "command", () => true)

@@ -14,13 +14,15 @@ import { Instance } from "../runtime/Instance.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { SettingError } from "../runtime/SettingError.ts"
 import { databaseSettings } from "../store/Database.ts"
-import { isAlive } from "./AdminClient.ts"
+import { isDead } from "./AdminClient.ts"
 import * as AdminConfig from "./AdminConfig.ts"
 import * as AdminGuards from "./AdminGuards.ts"
 import * as AdminHandlers from "./AdminHandlers.ts"
 import { AdminRpcs } from "./AdminRpcs.ts"
+import * as BearerToken from "./BearerToken.ts"
 
-const calls = RpcServer.layer(AdminRpcs, { disableFatalDefects: true })
+/** Each way in has a server of its own: layers are shared by identity, and the second way would be without one. */
+const calls = () => RpcServer.layer(AdminRpcs, { disableFatalDefects: true })
 
 const openDirectory = (directory: string) =>
   Effect.gen(function* () {
@@ -33,7 +35,7 @@ const openDirectory = (directory: string) =>
     })
     for (const name of names) {
       const socket = path.join(directory, name)
-      if (!(yield* isAlive(socket))) yield* Effect.sync(() => fs.rmSync(socket, { force: true }))
+      if (yield* isDead(socket)) yield* Effect.sync(() => fs.rmSync(socket, { force: true }))
     }
   })
 
@@ -44,8 +46,8 @@ const onSocket = (service: string) =>
       const { id } = yield* Instance
       const directory = AdminConfig.socketDirectory(dataDir)
       yield* openDirectory(directory)
-      return calls.pipe(
-        Layer.provide(AdminGuards.layerSocket(service)),
+      return calls().pipe(
+        Layer.provide(AdminGuards.layer(service, "socket")),
         Layer.provide(RpcServer.layerProtocolSocketServer),
         Layer.provide(RpcSerialization.layerNdjson),
         Layer.provide(NodeSocketServer.layer({ path: path.join(directory, `${service}-${id}.sock`) }))
@@ -60,10 +62,11 @@ const onSocket = (service: string) =>
 
 const onPort = (service: string, port: number, host: string, token: Redacted.Redacted<string>) =>
   HttpRouter.serve(
-    calls.pipe(
-      Layer.provide(AdminGuards.layerPort(service, token)),
+    calls().pipe(
+      Layer.provide(AdminGuards.layer(service, "port")),
       Layer.provide(RpcServer.layerProtocolHttp({ path: AdminConfig.rpcPath })),
-      Layer.provide(RpcSerialization.layerNdjson)
+      Layer.provide(RpcSerialization.layerNdjson),
+      Layer.merge(BearerToken.layer(token))
     ),
     { disableLogger: true, disableListenLog: true }
   ).pipe(

@@ -85,7 +85,7 @@ export const Rotated = Schema.Struct({ keyId: Schema.String, previousKeyId: Sche
 
 export const Counted = Schema.Struct({ count: Schema.Int })
 
-export const Retried = Schema.Struct({ stored: Schema.Int, refused: Schema.Int })
+export const Retried = Schema.Struct({ stored: Schema.Int, refused: Schema.Int, unknown: Schema.Int })
 
 /** `total` is null while it is not known. The last one of a stream has `done` = `total`. */
 export const Progress = Schema.Struct({

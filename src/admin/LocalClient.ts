@@ -22,7 +22,7 @@ const database = SchemaCheck.pipe(
 export const make = Effect.gen(function* () {
   const log = yield* LogControl
   const context = yield* Layer.build(
-    Layer.mergeAll(AdminGuards.layerCommand, introduced(undefined)).pipe(
+    Layer.mergeAll(AdminGuards.layer("command", "command"), introduced).pipe(
       Layer.provideMerge(AdminHandlers.layer("command", {})),
       Layer.provide([Loops.layer, Health.layer, ExchangeTime.layer, Layer.succeed(LogControl, log)]),
       Layer.provide(database)

@@ -2,6 +2,7 @@ import * as Console from "effect/Console"
 import * as Argument from "effect/cli/Argument"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -11,7 +12,7 @@ import { SettingError } from "../runtime/SettingError.ts"
 import { admin } from "./AdminFlags.ts"
 import type * as Facts from "./Facts.ts"
 import { confirm, show } from "./Show.ts"
-import { bytes, seconds, table } from "./Table.ts"
+import { bytes, plain, seconds, table } from "./Table.ts"
 import * as Targets from "./Targets.ts"
 
 const everyTarget = (services: ReadonlyArray<string> = []) =>
@@ -53,6 +54,7 @@ const status = Command.make("status", {}, () =>
     const silent = found.flatMap(({ result, target }) =>
       result._tag === "Failure" ? [{ program: target.name, problem: result.failure.message }] : []
     )
+    if (programs.length === 0) return yield* Effect.fromResult(found[0]!.result)
     const isWell = silent.length === 0 && programs.every(({ health }) => health.ok)
     yield* show({ ok: isWell, programs, silent }, [
       ...table(
@@ -104,7 +106,7 @@ const config = Command.make(
     const shown = found.map(([{ name }, entries]) => [name, entries.filter(({ isSet }) => all || isSet)] as const)
     yield* show(
       Object.fromEntries(shown),
-      shown.flatMap(([name, entries]) => [name, ...entries.map((one) => `  ${one.name}=${one.value}`)])
+      shown.flatMap(([name, entries]) => [name, ...entries.map((one) => plain(`  ${one.name}=${one.value}`))])
     )
   })
 ).pipe(Command.withDescription("the settings in force; secrets are hidden"))
@@ -208,7 +210,14 @@ const tail = Command.make(
   {
     level: Flag.Literals("level", levels).pipe(Flag.withDescription("as severe as this, or more"), Flag.optional),
     loop: Flag.String("loop").pipe(Flag.withDescription("only what this loop says"), Flag.optional),
-    lines: Flag.Int("lines").pipe(Flag.withDescription("end after so many"), Flag.optional)
+    lines: Flag.Int("lines").pipe(
+      Flag.withDescription("end after so many"),
+      Flag.filter(
+        (count) => count >= 1,
+        () => "--lines is 1 or more"
+      ),
+      Flag.optional
+    )
   },
   Effect.fnUntraced(function* ({ level, lines, loop }) {
     const { json } = yield* admin
@@ -224,24 +233,36 @@ const tail = Command.make(
             line.at.slice(11, 23),
             line.level.toUpperCase().padEnd(5),
             name,
-            line.message,
+            plain(line.message),
             ...Object.entries(line.annotations)
               .filter(([key]) => key !== "service")
-              .map(([key, value]) => `${key}=${value}`),
-            ...(line.cause === undefined ? [] : [`\n${line.cause}`])
+              .map(([key, value]) => plain(`${key}=${value}`)),
+            ...(line.cause === undefined ? [] : [["", ...line.cause.split("\n").map(plain)].join("\n")])
           ].join(" ")
     let left = Option.getOrElse(lines, () => Number.POSITIVE_INFINITY)
-    yield* Effect.raceAllFirst(
-      targets.map(({ call, name }) =>
-        call((client) =>
-          client.tail(asked).pipe(
-            Stream.takeWhile(() => left > 0),
-            Stream.runForEachWhile((line) => Effect.as(Console.log(printed(name, line)), --left > 0))
-          )
+    const enough = yield* Deferred.make<void>()
+    const follow = ({ call, name }: Targets.Target) =>
+      call((client) =>
+        Stream.runForEach(client.tail(asked), (line) =>
+          Effect.suspend(() => {
+            if (left <= 0) return Effect.void
+            left -= 1
+            return Effect.andThen(
+              Console.log(printed(name, line)),
+              left > 0 ? Effect.void : Deferred.succeed(enough, undefined)
+            )
+          })
         )
+      ).pipe(Effect.catch(({ message }) => Console.error(`admin: ${message}`)))
+    const everyEnd = Effect.forEach(targets, follow, { concurrency: "unbounded", discard: true })
+    yield* Effect.raceFirst(
+      Deferred.await(enough),
+      Effect.andThen(
+        everyEnd,
+        Effect.suspend(() => Effect.fail(new ExitCode({ code: 1 })))
       )
     )
   })
-).pipe(Command.withDescription("what programs log, as they log it"))
+).pipe(Command.withDescription("what programs log, as they log it; exit code 1 when none of them answers any more"))
 
 export const processCommands = [status, health, config, metrics, loops, logLevel, drain, tail] as const

@@ -1,10 +1,12 @@
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
 import { FeedControl, type FeedView } from "../ingest/FeedControl.ts"
 import { HistoryControl } from "../ingest/HistoryControl.ts"
 import { JournalControl } from "../ingest/JournalControl.ts"
+import type { Reprocessed } from "../ingest/Reprocess.ts"
 import type { KalshiRestError } from "../kalshi/KalshiRestError.ts"
 import { KeyRotation } from "../kalshi/KeyRotation.ts"
 import { fromMillis } from "../market/Timestamp.ts"
@@ -101,7 +103,7 @@ export const make = Effect.fnUntraced(function* (service: string) {
                 new AdminError({
                   reason: "Unavailable",
                   problem: "the feed is not connected; it will be aligned when it is",
-                  fix: "see why with: admin tail --service ws"
+                  fix: "see why with: node dist/admin.js tail --service ws"
                 })
               )
           })
@@ -150,24 +152,29 @@ export const make = Effect.fnUntraced(function* (service: string) {
             to === undefined ? time.fromWall((yield* Clock.currentTimeMillis) + 1) : yield* instant("to", to)
           if (toMillis <= fromMillis)
             return yield* new AdminError({ reason: "Invalid", problem: "to is not after from", fix: "swap the two" })
-          const read = control.reprocess({ fromMillis, toMillis }).pipe(
-            Effect.catchTags({
-              SettingError: (error) => Effect.fail(wrongSetting(error)),
-              JournalError: (error) =>
-                Effect.fail(new AdminError({ reason: "Unavailable", problem: error.message, fix: "look at the disk" }))
-            }),
-            fromDatabase,
-            Effect.map(
-              (done): Facts.Progress => ({
-                done: done.frames,
-                total: done.frames,
-                note: `${done.journals} journals, ${done.ticks} ticks, ${done.quarantined} quarantined`
-              })
-            )
-          )
-          return Stream.concat(
-            Stream.succeed<Facts.Progress>({ done: 0, total: null, note: "" }),
-            Stream.fromEffect(read)
+          const told = (done: Reprocessed, total: number | null): Facts.Progress => ({
+            done: done.frames,
+            total,
+            note: `${done.journals} journals, ${done.ticks} ticks, ${done.quarantined} quarantined`
+          })
+          return Stream.callback<Facts.Progress, AdminError>((steps) =>
+            Effect.gen(function* () {
+              yield* Queue.offer(steps, { done: 0, total: null, note: "" })
+              const done = yield* control
+                .reprocess({ fromMillis, toMillis }, (done) => Queue.offer(steps, told(done, null)))
+                .pipe(
+                  Effect.catchTags({
+                    SettingError: (error) => Effect.fail(wrongSetting(error)),
+                    JournalError: (error) =>
+                      Effect.fail(
+                        new AdminError({ reason: "Unavailable", problem: error.message, fix: "look at the disk" })
+                      )
+                  }),
+                  fromDatabase
+                )
+              yield* Queue.offer(steps, told(done, done.frames))
+              yield* Queue.end(steps)
+            })
           )
         })
       ),

@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { ExitCode } from "../runtime/ExitCode.ts"
 import { admin } from "./AdminFlags.ts"
-import { given, ids, limit } from "./Given.ts"
+import { all, given, ids, limit } from "./Given.ts"
 import { confirm, progress, show } from "./Show.ts"
 import { bytes, table } from "./Table.ts"
 import * as Targets from "./Targets.ts"
@@ -146,7 +146,7 @@ const repairGaps = Command.make(
     yield* show({ count }, [
       `${count} of ${ids.length} gaps ${target.name === "database" ? "are tried first when rest runs" : "are being repaired"}`
     ])
-    if (count < ids.length) return yield* new ExitCode({ code: 2 })
+    yield* all(count, ids)
   })
 ).pipe(Command.withDescription("tries gaps again now; exit code 2 when one is open, repaired or unknown"))
 
@@ -227,10 +227,14 @@ const retryQuarantine = Command.make(
   Effect.fnUntraced(function* ({ ids }) {
     const target = yield* one("ws")
     const done = yield* target.call((client) => client.retryQuarantined({ ids }))
-    yield* show(done, [`${done.stored} stored, ${done.refused} refused again`])
-    if (done.refused > 0) return yield* new ExitCode({ code: 2 })
+    yield* show(done, [
+      `${done.stored} stored, ${done.refused} refused again${done.unknown > 0 ? `, ${done.unknown} not in quarantine` : ""}`
+    ])
+    yield* all(done.stored, ids)
   })
-).pipe(Command.withDescription("reads frames again with this version; exit code 2 when one is refused again"))
+).pipe(
+  Command.withDescription("reads frames again with this version; exit code 2 when one is refused again or unknown")
+)
 
 const dropQuarantine = Command.make(
   "drop",
@@ -240,8 +244,9 @@ const dropQuarantine = Command.make(
     const target = yield* oneOrDatabase("ws")
     const { count } = yield* target.call((client) => client.dropQuarantined({ ids }))
     yield* show({ count }, [`${count} of ${ids.length} frames were deleted`])
+    yield* all(count, ids)
   })
-).pipe(Command.withDescription("deletes frames"))
+).pipe(Command.withDescription("deletes frames; exit code 2 when one is unknown"))
 
 const quarantine = Command.make("quarantine").pipe(
   Command.withDescription("frames that were put aside"),

@@ -7,6 +7,7 @@ import { ExitCode } from "../runtime/ExitCode.ts"
 import { SettingError } from "../runtime/SettingError.ts"
 import { admin } from "./AdminFlags.ts"
 import type * as Facts from "./Facts.ts"
+import { plain } from "./Table.ts"
 
 /** Lines for people, or one line of JSON. */
 export const show = Effect.fnUntraced(function* (value: unknown, lines: ReadonlyArray<string>) {
@@ -36,33 +37,45 @@ export const confirm = Effect.fnUntraced(function* (what: string) {
 
 const width = 30
 const everyMillis = 2_000
+const isTerminal = () => process.stderr.isTTY === true
 
 /** One line of a bar. */
 export const bar = ({ done, note, total }: Facts.Progress): string => {
-  if (total === null) return `… ${note}`
-  const filled = total === 0 ? width : Math.floor((width * done) / total)
+  if (total === null) return note === "" ? `… ${done}` : `… ${done} ${note}`
+  const filled = total === 0 ? width : Math.min(width, Math.floor((width * done) / total))
   return `[${"#".repeat(filled)}${"-".repeat(width - filled)}] ${done}/${total}${note === "" ? "" : ` ${note}`}`
 }
 
-/** Draws a long call's progress on standard error: a bar on a terminal, else a line from time to time. Gives the last of it. */
-export const progress = Effect.fnUntraced(function* <E, R>(stream: Stream.Stream<Facts.Progress, E, R>) {
-  const isTerminal = process.stderr.isTTY === true
-  const problems = new Set<string>()
-  let last: Facts.Progress = { done: 0, total: null, note: "" }
+/**
+ * Draws how far a long work is on standard error: a bar on a terminal, else a line from time to time. `end` comes after the last of it.
+ */
+export const drawing = Effect.fnUntraced(function* () {
   let shownAt = Number.NEGATIVE_INFINITY
-  yield* Stream.runForEach(
-    stream,
-    Effect.fnUntraced(function* (step) {
-      last = step
-      if (step.note !== "") problems.add(step.note)
+  return {
+    step: Effect.fnUntraced(function* (step: Facts.Progress) {
       const now = yield* Clock.currentTimeMillis
-      if (isTerminal) yield* Effect.sync(() => process.stderr.write(`\r\u001b[K${bar(step)}`))
+      const line = plain(bar(step))
+      if (isTerminal()) yield* Effect.sync(() => process.stderr.write(`\r\u001b[K${line}`))
       else if (now - shownAt >= everyMillis) {
         shownAt = now
-        yield* Console.error(bar(step))
+        yield* Console.error(line)
       }
+    }),
+    end: Effect.sync(() => {
+      if (isTerminal()) process.stderr.write("\n")
     })
-  )
-  if (isTerminal) yield* Effect.sync(() => process.stderr.write("\n"))
-  return { ...last, notes: [...problems] }
+  }
+})
+
+/** Draws a long call's progress. Gives the last of it, and what was noted on the way. */
+export const progress = Effect.fnUntraced(function* <E, R>(stream: Stream.Stream<Facts.Progress, E, R>) {
+  const { end, step } = yield* drawing()
+  const notes = new Set<string>()
+  let last: Facts.Progress = { done: 0, total: null, note: "" }
+  yield* Stream.runForEach(stream, (next) => {
+    last = next
+    if (next.note !== "") notes.add(next.note)
+    return step(next)
+  }).pipe(Effect.ensuring(end))
+  return { ...last, notes: [...notes] }
 })

@@ -4,7 +4,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { admin } from "./AdminFlags.ts"
-import { given, ids, limit } from "./Given.ts"
+import { all, given, ids, limit } from "./Given.ts"
 import { confirm, show } from "./Show.ts"
 import { bytes, table } from "./Table.ts"
 import * as Targets from "./Targets.ts"
@@ -53,8 +53,9 @@ const retryJobs = Command.make(
   Effect.fnUntraced(function* ({ ids }) {
     const { count } = yield* (yield* queue).call((client) => client.retryJobs({ ids }))
     yield* show({ count }, [`${count} of ${ids.length} dead letters live again`])
+    yield* all(count, ids)
   })
-).pipe(Command.withDescription("gives dead letters a new set of attempts"))
+).pipe(Command.withDescription("gives dead letters a new set of attempts; exit code 2 when one is none"))
 
 const cancelJobs = Command.make(
   "cancel",
@@ -63,8 +64,13 @@ const cancelJobs = Command.make(
     yield* confirm(`cancel ${ids.length} jobs`)
     const { count } = yield* (yield* queue).call((client) => client.cancelJobs({ ids, why }))
     yield* show({ count }, [`${count} of ${ids.length} jobs were cancelled`])
+    yield* all(count, ids)
   })
-).pipe(Command.withDescription("makes dead letters of unfinished jobs; who runs one loses it"))
+).pipe(
+  Command.withDescription(
+    "makes dead letters of unfinished jobs, who runs one loses it; exit code 2 when one is done or unknown"
+  )
+)
 
 const purgeJobs = Command.make(
   "purge",

@@ -5,11 +5,15 @@ type Cell = string | number | null | undefined
 const widthOf = (text: string) => stripVTControlCharacters(text).length
 const longest = 60
 
+/** One line of text that does not steer the terminal, whoever wrote it. */
+export const plain = (text: string): string =>
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what steers it
+  text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]+/g, " ")
+
 const textOf = (cell: Cell): string => {
   if (cell === null || cell === undefined) return ""
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: what others wrote must not steer the terminal
-  const plain = String(cell).replace(/[\x00-\x1f\x7f-\x9f]+/g, " ")
-  return plain.length > longest ? `${plain.slice(0, longest - 1)}…` : plain
+  const text = plain(String(cell))
+  return text.length > longest ? `${text.slice(0, longest - 1)}…` : text
 }
 
 /** Lines of a table; numbers stand to the right. */

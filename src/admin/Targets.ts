@@ -35,23 +35,49 @@ const over = (name: string, service: string, address: AdminClient.Address): Targ
     AdminClient.connect(address).pipe(
       Effect.flatMap(use),
       Effect.scoped,
-      Effect.mapError((error) => (error._tag === "AdminError" ? error : silent(name, error.message)))
+      Effect.mapError((error) =>
+        error._tag === "AdminError"
+          ? error
+          : AdminClient.isRefusal(error)
+            ? refused
+            : silent(name, AdminClient.complaintOf(error))
+      )
     )
+})
+
+const refused = new AdminError({
+  reason: "Refused",
+  problem: "the token is not the one of SERVICE_ADMIN_TOKEN",
+  fix: "set SERVICE_ADMIN_TOKEN to the token that the program has"
 })
 
 const silent = (name: string, problem: string) =>
   new AdminError({
     reason: "Unavailable",
     problem: `${name} does not answer (${problem.split("\n")[0]})`,
-    fix: "see whether it runs with: admin status"
+    fix: "see what runs with: node dist/admin.js status"
   })
 
 /** The demo keeps its files below DATA_DIR, or, where its user may not, in the system's temporary directory. */
-const homes = (dataDir: string) => [
-  dataDir,
+const demoHomes = (dataDir: string) => [
   path.join(dataDir, "demo"),
   path.join(os.tmpdir(), "kalshi-ingestor-demo", "demo")
 ]
+
+const socketsNear = Effect.fnUntraced(function* (dataDir: string) {
+  const own = AdminClient.sockets(dataDir)
+  if (typeof own === "string")
+    return yield* new SettingError({
+      setting: "DATA_DIR",
+      problem: `${AdminConfig.socketDirectory(dataDir)} can be opened by the user of its programs alone`,
+      fix: "run this as that user, or ask a program over --url"
+    })
+  const demos = demoHomes(dataDir).flatMap((home) => {
+    const found = AdminClient.sockets(home)
+    return typeof found === "string" ? [] : found
+  })
+  return [...new Map([...own, ...demos].map((one) => [one.path, one])).values()]
+})
 
 const onPort = Effect.fnUntraced(function* (url: string) {
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
@@ -70,12 +96,18 @@ const onPort = Effect.fnUntraced(function* (url: string) {
 export const running = Effect.fnUntraced(function* (aim: Aim) {
   if (Option.isSome(aim.url)) return [yield* onPort(aim.url.value)]
   const { dataDir } = yield* Setting.read({ dataDir: databaseSettings.dataDir })
-  const found = AdminClient.sockets(homes(dataDir)).filter(
+  const found = (yield* socketsNear(dataDir)).filter(
     ({ instance, service }) =>
       (Option.isNone(aim.service) || aim.service.value === service) &&
       (Option.isNone(aim.instance) || `${service}-${instance}`.includes(aim.instance.value))
   )
-  const alive = yield* Effect.filter(found, (address) => AdminClient.isAlive(address.path), { concurrency: 16 })
+  const alive = yield* Effect.filter(
+    found,
+    (address) => Effect.map(AdminClient.isDead(address.path), (dead) => !dead),
+    {
+      concurrency: 16
+    }
+  )
   return alive.map((address) => over(`${address.service}-${address.instance}`, address.service, address))
 })
 

@@ -27,7 +27,7 @@ export class JournalControl extends Context.Service<
       yield* CaptureStore
       const context = yield* Effect.context<Effect.Services<Reprocessing> | Effect.Services<Retrying>>()
       return JournalControl.of({
-        reprocess: (span) => Effect.provideContext(reprocess(span), context),
+        reprocess: (span, tell) => Effect.provideContext(reprocess(span, tell), context),
         retry: (ids) => Effect.provideContext(QuarantineRetry.retry(ids), context)
       })
     })

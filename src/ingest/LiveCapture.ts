@@ -8,8 +8,6 @@ import * as Schedule from "effect/Schedule"
 import { inMaintenance } from "../kalshi/ExchangeMaintenance.ts"
 import { KalshiSocket, type Session } from "../kalshi/KalshiSocket.ts"
 import { KalshiSocketError } from "../kalshi/KalshiSocketError.ts"
-import { socketErrorCode } from "../kalshi/SocketErrorCode.ts"
-import { decodeFrame } from "../kalshi/SocketWire.ts"
 import { reconnectBackoff, supervise } from "../kalshi/Supervise.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import { Health, thresholds as Thresholds } from "../runtime/Health.ts"
@@ -17,24 +15,23 @@ import { Loops } from "../runtime/Loops.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { SettingError } from "../runtime/SettingError.ts"
 import { type ActiveMarket, ActiveMarkets } from "../store/ActiveMarkets.ts"
-import { CaptureLedger, type GapCause } from "../store/CaptureLedger.ts"
+import type { GapCause } from "../store/CaptureLedger.ts"
 import { AwaitedSnapshots } from "./AwaitedSnapshots.ts"
 import { CaptureProgress } from "./CaptureProgress.ts"
 import { FeedControl } from "./FeedControl.ts"
 import { feedReport } from "./FeedHealth.ts"
 import { FeedWatchdog } from "./FeedWatchdog.ts"
+import { record } from "./FrameRecording.ts"
 import * as IngestConfig from "./IngestConfig.ts"
 import { entryNow, Journal } from "./Journal.ts"
 import { encodeMark, type JournalMark } from "./JournalMark.ts"
-import type { JournalEntry, JournalKind } from "./JournalRecord.ts"
+import type { JournalKind } from "./JournalRecord.ts"
+import * as LeftOutMarkets from "./LeftOutMarkets.ts"
 import { type MarketChannel, makeMarketChannel, marketChannels } from "./MarketChannel.ts"
 import { MarketsChanged } from "./MarketsChanged.ts"
-import { SequenceWatch } from "./SequenceWatch.ts"
 import { ShardShare } from "./ShardShare.ts"
 
-const framesReceived = Metric.counter("frames_received", { description: "Frames in the journal", incremental: true })
 const sessions = Metric.counter("socket_sessions", { description: "Connections to the feed", incremental: true })
-const clockJumps = Metric.counter("clock_jumps", { description: "Jumps of this machine's clock", incremental: true })
 const dataAge = Metric.gauge("feed_data_age_seconds", {
   description: "Age of the newest market data heard; a quiet market lets it grow, and so does a dead link"
 })
@@ -43,21 +40,8 @@ const linkAge = Metric.gauge("feed_link_age_seconds", {
 })
 const subscribedMarkets = (channel: string) =>
   Metric.gauge("subscribed_markets", { description: "Markets subscribed", attributes: { channel } })
-const leftOutMarkets = (channel: string) =>
-  Metric.gauge("subscription_left_out", {
-    description: "Active markets not subscribed: more than MAX_ACTIVE_TICKERS, or refused",
-    attributes: { channel }
-  })
-
 /** Changes of active_markets within this time are followed together. */
 const settle = "50 millis"
-
-/** A few frames are journalled together with what arrives within this time. */
-const gather = "4 millis"
-const fewFrames = 64
-
-/** The wall clock may differ this much from the monotonic one before it counts as a jump. */
-const jumpMillis = 1_000
 
 /** A feed that is asked for data and sends none within this time is dead. */
 const proofWithin = "10 seconds"
@@ -69,9 +53,6 @@ interface Asked {
   readonly reconnect: boolean
   readonly done: Deferred.Deferred<void>
 }
-
-const isData = (raw: string) =>
-  raw.startsWith('{"type":"ticker"') || raw.startsWith('{"type":"trade"') || raw.startsWith('{"type":"orderbook_delta"')
 
 /**
  * Records the live feed: every frame goes to the journal as it arrives, and the subscriptions follow active_markets. A
@@ -85,7 +66,6 @@ export const LiveCapture = Layer.effect(
     const journal = yield* Journal
     const socket = yield* KalshiSocket
     const active = yield* ActiveMarkets
-    const ledger = yield* CaptureLedger
     const progress = yield* CaptureProgress
     const changed = yield* MarketsChanged
     const share = yield* ShardShare
@@ -105,10 +85,10 @@ export const LiveCapture = Layer.effect(
       markets: [] as ReadonlyArray<ActiveMarket>,
       /** The slots that the journal says are recorded. */
       slots: [] as ReadonlyArray<number>,
-      leftOut: new Map<string, ReadonlyArray<string>>(),
       channels: [] as ReadonlyArray<MarketChannel>,
       sessions: 0
     }
+    const leftOutMarkets = yield* LeftOutMarkets.make
     const asked = yield* Queue.unbounded<Asked>()
     /** Those who wait until everything is subscribed on the next connection. */
     const onNext: Array<Asked> = []
@@ -135,79 +115,6 @@ export const LiveCapture = Layer.effect(
           )
         )
       )
-
-    const noteLeftOut = Effect.fnUntraced(function* (channel: string, tickers: ReadonlyArray<string>) {
-      yield* Metric.update(leftOutMarkets(channel), tickers.length)
-      if ((link.leftOut.get(channel) ?? []).join(" ") === tickers.join(" ")) return
-      if (tickers.length > 0)
-        yield* Effect.logWarning("markets left out: more than MAX_ACTIVE_TICKERS or refused by the feed", {
-          channel,
-          leftOut: tickers.length
-        })
-      yield* ledger
-        .leftOut(
-          { shard: share.shard, slots: link.slots, journal: journal.id },
-          channel,
-          tickers,
-          "more than MAX_ACTIVE_TICKERS, or refused by the feed",
-          yield* time.now
-        )
-        .pipe(
-          Effect.andThen(Effect.sync(() => link.leftOut.set(channel, tickers))),
-          Effect.catch((error) =>
-            Effect.logWarning("left-out markets are not in the ledger yet", { reason: error.message })
-          )
-        )
-    })
-
-    const record = Effect.fnUntraced(function* (
-      session: Session,
-      awaited: AwaitedSnapshots,
-      missing: Queue.Queue<number>
-    ) {
-      const watch = new SequenceWatch()
-      let drift: number | undefined
-      while (true) {
-        const frames = yield* session.pull
-        awaited.forgetBefore(frames[0].receivedMillis)
-        const monotonicMillis = Number(yield* Clock.currentTimeNanos) / 1e6
-        let live = 0
-        let answers = 0
-        const entries = frames.map(({ raw, receivedMillis }): JournalEntry => {
-          const kind = awaited.isSnapshot(raw) ? "snapshot" : "frame"
-          if (kind === "snapshot") answers++
-          else if (isData(raw)) live++
-          return { kind, receivedMillis, monotonicMillis, payload: raw }
-        })
-        yield* journal.append(entries)
-        link.lastFrameAt = frames.at(-1)!.receivedMillis
-        if (live > 0) watchdog.data(live, link.lastFrameAt)
-        else if (answers > 0) watchdog.answered(link.lastFrameAt)
-        if (live + answers > 0) {
-          link.lastDataAt = link.lastFrameAt
-          if (link.doubted) yield* Queue.offer(proven, undefined)
-          link.doubted = false
-        }
-        yield* Metric.update(framesReceived, frames.length)
-        const apart = link.lastFrameAt - monotonicMillis
-        if (drift !== undefined && Math.abs(apart - drift) > jumpMillis) {
-          yield* Metric.update(clockJumps, 1)
-          yield* Effect.logWarning("this machine's clock jumped", { millis: Math.round(apart - drift) })
-        }
-        drift = apart
-        for (const { raw, receivedMillis } of frames) {
-          const sid = watch.missingBefore(raw)
-          if (sid !== undefined) yield* Queue.offer(missing, sid)
-          if (!raw.startsWith('{"type":"error"')) continue
-          const frame = decodeFrame(raw, receivedMillis)
-          if (frame._tag !== "ErrorReply") continue
-          const { meaning, terminal } = socketErrorCode(frame.code)
-          yield* Effect.logWarning("the feed reports an error", { code: frame.code, meaning, sid: frame.sid })
-          if (terminal) return yield* new KalshiSocketError({ reason: { _tag: "SubscriptionEnded", code: frame.code } })
-        }
-        if (frames.length < fewFrames) yield* Effect.sleep(gather)
-      }
-    })
 
     const follow = Effect.fnUntraced(function* (
       session: Session,
@@ -242,7 +149,7 @@ export const LiveCapture = Layer.effect(
             again
           )
           yield* Metric.update(subscribedMarkets(channel.channel), channel.subscribed.size)
-          yield* noteLeftOut(channel.channel, leftOut)
+          yield* leftOutMarkets.note(channel.channel, leftOut, link.slots)
         }
         watchdog.subscribed(
           channels.reduce((sum, { subscribed }) => sum + subscribed.size, 0),
@@ -366,7 +273,7 @@ export const LiveCapture = Layer.effect(
         )
       link.channels = channels
       return yield* Effect.raceAllFirst([
-        record(live, awaited, missing),
+        record({ journal, heard: link, watchdog, proven }, live, awaited, missing),
         follow(live, channels, missing),
         config.silenceSeconds > 0 ? watch(channels) : Effect.never,
         refreshBooks(channels),
@@ -457,7 +364,7 @@ export const LiveCapture = Layer.effect(
           channel,
           sid: sid(),
           markets: [...subscribed],
-          leftOut: link.leftOut.get(channel) ?? []
+          leftOut: leftOutMarkets.of(channel)
         }))
       })),
       align: Effect.fnUntraced(function* (reconnect) {

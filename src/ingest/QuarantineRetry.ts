@@ -13,18 +13,22 @@ import { FeedState } from "./FeedState.ts"
 
 /**
  * Reads frames that were put aside once more, each in a transaction of its own: one that can be stored now leaves the quarantine, the
- * others stay with today's cause. Storing one twice changes nothing. The gap ledger is left alone.
+ * others stay with today's cause. Storing one twice changes nothing. The gap ledger is left alone. An order book's frame means something
+ * only within its connection, which is not known here: that is for `reprocess`.
  */
 export const retry = Effect.fn("QuarantineRetry.retry")(function* (ids: ReadonlyArray<string>) {
   const sql = yield* SqlClient.SqlClient
   const quarantine = yield* Quarantine
   const store = yield* CaptureStore
   const time = yield* ExchangeTime
-  const done = { stored: 0, refused: 0 }
+  const done = { stored: 0, refused: 0, unknown: 0 }
 
   const one = Effect.fnUntraced(function* (id: string) {
     const [frame] = yield* quarantine.take([id])
-    if (frame === undefined) return
+    if (frame === undefined) {
+      done.unknown += 1
+      return
+    }
     const at = { segment: frame.segment, offset: frame.offset }
     const record = {
       kind: "frame" as const,
@@ -40,9 +44,10 @@ export const retry = Effect.fn("QuarantineRetry.retry")(function* (ids: Readonly
       takenOver: new Map(),
       keepsFrames: false
     })
-    const [refused] = batch.quarantined
-    if (refused !== undefined) {
-      yield* quarantine.blame(id, refused.cause)
+    const isBook = batch.books.length > 0 || batch.books.snapshots.length > 0
+    const refusal = isBook ? "an order book's frame: read its span again with reprocess" : batch.quarantined[0]?.cause
+    if (refusal !== undefined) {
+      yield* quarantine.blame(id, refusal)
       done.refused += 1
       return
     }

@@ -64,8 +64,12 @@ const cutBefore = (records: ReadonlyArray<JournalRecord>): number => {
 /**
  * Reads the kept segments of this machine's journals again and puts what their frames of a span say today in the place of what is
  * stored of them. Doing it twice changes nothing. Frames that the recorder has not stored yet, and the gap ledger, are left alone.
+ * `tell` hears after each transaction how much has been read.
  */
-export const reprocess = Effect.fn("reprocess")(function* (span: Span) {
+export const reprocess = Effect.fn("reprocess")(function* (
+  span: Span,
+  tell: (done: Reprocessed) => Effect.Effect<unknown> = () => Effect.void
+) {
   const sql = yield* SqlClient.SqlClient
   const ledger = yield* CaptureLedger
   const store = yield* CaptureStore
@@ -140,6 +144,7 @@ export const reprocess = Effect.fn("reprocess")(function* (span: Span) {
         step = CaptureStep.readAgain(step, { ...reading, takenOver })
       }
       yield* replace(step, journal)
+      yield* tell({ ...done })
       state = step.after
       from = step.to
     })

@@ -4,6 +4,7 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { drawing } from "../admin/Show.ts"
 import { reprocess } from "../ingest/Reprocess.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import { SettingError } from "../runtime/SettingError.ts"
@@ -35,7 +36,10 @@ export const reprocessCommand = Command.make(
       : time.fromWall((yield* Clock.currentTimeMillis) + 1)
     if (toMillis <= fromMillis)
       return yield* new SettingError({ setting: "--to", problem: "it is not after --from", fix: "swap the two" })
-    const done = yield* reprocess({ fromMillis, toMillis })
+    const { end, step } = yield* drawing()
+    const done = yield* reprocess({ fromMillis, toMillis }, ({ frames, journals }) =>
+      step({ done: frames, total: null, note: `frames of ${journals} journals` })
+    ).pipe(Effect.ensuring(end))
     yield* Console.log(
       flags.json
         ? JSON.stringify(done)

@@ -30,6 +30,8 @@ export interface SessionOptions {
   readonly leaseSeconds: number
   readonly retrySeconds: number
   readonly timeoutSeconds: number
+  /** It begins held. */
+  readonly isHeld: boolean
   /** Told after each heartbeat whether the database answered. */
   readonly onBeat: (answered: boolean) => Effect.Effect<void>
 }
@@ -38,6 +40,9 @@ export interface SessionOptions {
 export interface Session {
   /** Works until the lease is lost. */
   readonly run: Effect.Effect<never, LeaseLost | QueueError>
+  /** Claims no more and gives back what was not begun, until `resume`; what runs goes on to its end. */
+  readonly hold: Effect.Effect<void>
+  readonly resume: Effect.Effect<void>
   /**
    * Claims no more, gives back what was not begun, waits for the rest, but after `patience` breaks it off and gives it back; then ends
    * the lease. `run` must go on meanwhile.
@@ -63,7 +68,7 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
   yield* Effect.addFinalizer(() => measured(0, 0))
   const running = yield* FiberMap.make<string, void>()
   const outcomes = yield* Queue.unbounded<Outcome>()
-  const room = yield* Latch.make(true)
+  const room = yield* Latch.make(!options.isHeld)
   const empty = yield* Latch.make(true)
   const waiting: Array<ClaimedRow> = []
   /** Opens when a full search is due, as often as those may be made. */
@@ -76,6 +81,7 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
   let runningCount = 0
   let usualSeconds = 1
   let isDraining = false
+  let { isHeld } = options
 
   const attemptOptions = { instance, timeoutSeconds: options.timeoutSeconds, patienceSeconds: leaseSeconds }
   const ahead = () => Math.min(prefetch, Math.floor((concurrency * aheadSeconds) / usualSeconds))
@@ -84,7 +90,7 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
 
   const weigh = () => {
     const unsettled = held.size - waiting.length - runningCount
-    if (isDraining || unsettled > mostUnsettled || credit() < Math.max(1, ahead())) room.closeUnsafe()
+    if (isDraining || isHeld || unsettled > mostUnsettled || credit() < Math.max(1, ahead())) room.closeUnsafe()
     else room.openUnsafe()
   }
 
@@ -145,7 +151,7 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
         ({ type, waitedSeconds }) => Metric.update(QueueMetrics.of(QueueMetrics.waited, type), waitedSeconds),
         { discard: true }
       )
-      if (isDraining) yield* giveBackWaiting
+      if (isDraining || isHeld) yield* giveBackWaiting
       yield* startWaiting
       yield* measure
     }
@@ -275,6 +281,15 @@ export const make = Effect.fnUntraced(function* (options: SessionOptions) {
       untilDatabaseAnswers(jobs.join(member, leaseSeconds)),
       Effect.raceAllFirst([claims, fullSearches, settling, beats])
     ),
+    hold: Effect.suspend(() => {
+      isHeld = true
+      weigh()
+      return giveBackWaiting
+    }).pipe(Effect.asVoid),
+    resume: Effect.sync(() => {
+      isHeld = false
+      weigh()
+    }),
     drain: Effect.fnUntraced(function* (patience) {
       isDraining = true
       room.closeUnsafe()

@@ -39,6 +39,7 @@ export const Worker = Layer.effectDiscard(
     const monotonic = Effect.map(Clock.monotonicTimeNanos, (nanos) => Number(nanos / 1_000_000n))
 
     let ended = 0
+    let isHeld = false
     let current: Session.Session | undefined
     let steadySince = yield* monotonic
     let beatAt = steadySince
@@ -56,6 +57,7 @@ export const Worker = Layer.effectDiscard(
         member: { instance: `${name}/${randomBytes(4).toString("hex")}`, host: os.hostname(), pid: process.pid, types },
         jobs,
         hints,
+        isHeld,
         timeoutSeconds: config.lockTimeoutSeconds,
         attempt: (row, options) =>
           Effect.tap(runAttempt(row, options), () =>
@@ -90,7 +92,17 @@ export const Worker = Layer.effectDiscard(
           )
         ),
         Effect.forever
-      )
+      ),
+      {
+        pause: Effect.suspend(() => {
+          isHeld = true
+          return current?.hold ?? Effect.void
+        }),
+        resume: Effect.suspend(() => {
+          isHeld = false
+          return current?.resume ?? Effect.void
+        })
+      }
     )
     yield* loops.run(
       "queue-upkeep",
@@ -116,7 +128,7 @@ export const Worker = Layer.effectDiscard(
         const detail = yield* hints.detail
         return {
           ok: silentSeconds < staleSeconds,
-          detail: `${types.join(", ")}; wake-up: ${detail}`,
+          detail: `${types.join(", ")}; wake-up: ${detail}${isHeld ? "; paused: no job is claimed" : ""}`,
           ageSeconds: Math.round(silentSeconds)
         }
       })

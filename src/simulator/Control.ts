@@ -1,6 +1,8 @@
+import * as Effect from "effect/Effect"
 import type { Engine } from "./Engine.ts"
 import * as Interventions from "./Interventions.ts"
 import { json, notFound, type Reply } from "./Reply.ts"
+import { makeSigningKey } from "./SigningKey.ts"
 
 export const controlPrefix = "/sim"
 
@@ -77,6 +79,16 @@ const text = (body: string): Reply => ({
   headers: { "content-type": "text/plain; charset=utf-8" },
   body
 })
+
+/** A new key, with its private half; or the end of one: connections that are open stay. */
+const keys = async (engine: Engine, keyId: string, verb: string): Promise<Reply> => {
+  if (keyId === "") {
+    const key = await Effect.runPromise(makeSigningKey)
+    engine.verifier.accept(key)
+    return json({ key_id: key.keyId, private_key_pem: key.privateKeyPem })
+  }
+  return verb === "revoke" && engine.verifier.revoke(keyId) ? done : notFound
+}
 
 const read = (engine: Engine, verb: string, query: URLSearchParams): Reply => {
   const channel = query.get("channel") ?? "ticker"
@@ -160,6 +172,8 @@ export const handleControl = async (engine: Engine, method: string, target: stri
         session.fail(code, typeof channel === "string" ? channel : undefined)
       return done
     }
+    case "keys":
+      return keys(engine, ticker, action)
     case "markets":
       return market(engine, ticker, action, fields)
     default:

@@ -2,7 +2,7 @@ import { createPublicKey } from "node:crypto"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
-import { makeSigningKey, type SigningKey } from "./Simulator.ts"
+import { makeSigningKey, type SigningKey } from "./SigningKey.ts"
 
 const keyFile = "kalshi-key.pem"
 const idFile = "kalshi-key-id"

@@ -1,5 +1,3 @@
-import { generateKeyPair, randomUUID } from "node:crypto"
-import { promisify } from "node:util"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -14,16 +12,18 @@ import * as Interventions from "./Interventions.ts"
 import { type PartialOptions, withDefaults } from "./Options.ts"
 import type { LedgerChannel } from "./SentLedger.ts"
 import { startServer } from "./Server.ts"
+import { makeSigningKey, type SigningKey } from "./SigningKey.ts"
 
 const reasons = {
   Listen: "cannot listen",
   UnknownMarket: "unknown market",
+  UnknownKey: "unknown key",
   WrongStatus: "not possible now",
   Setting: "wrong setting"
 } as const
 
 export class SimulatorError extends Schema.TaggedError<SimulatorError>()("SimulatorError", {
-  reason: Schema.Literals(["Listen", "UnknownMarket", "WrongStatus", "Setting"]),
+  reason: Schema.Literals(["Listen", "UnknownMarket", "UnknownKey", "WrongStatus", "Setting"]),
   detail: Schema.String
 }) {
   override get message(): string {
@@ -79,25 +79,11 @@ export interface SimulatorControl {
   ) => Effect.Effect<void, SimulatorError>
   /** Sends an error to every connection; 10 and 25 end the channel's subscription. */
   readonly fail: (code: number, channel?: string) => Effect.Effect<void>
+  /** A further key, accepted from now on. */
+  readonly issueKey: Effect.Effect<SigningKey>
+  /** What is signed with it is refused from now on; connections that are open stay. */
+  readonly revokeKey: (keyId: string) => Effect.Effect<void, SimulatorError>
 }
-
-/** A key pair that the exchange accepts. */
-export interface SigningKey {
-  readonly keyId: string
-  readonly privateKeyPem: string
-  readonly publicKeyPem: string
-}
-
-const generate = promisify(generateKeyPair)
-
-export const makeSigningKey: Effect.Effect<SigningKey> = Effect.promise(async () => {
-  const { privateKey, publicKey } = await generate("rsa", {
-    modulusLength: 2048,
-    privateKeyEncoding: { type: "pkcs8", format: "pem" },
-    publicKeyEncoding: { type: "spki", format: "pem" }
-  })
-  return { keyId: randomUUID(), privateKeyPem: privateKey, publicKeyPem: publicKey }
-})
 
 // @effect-diagnostics-next-line globalDate:off signatures and pings are of the machine's time, also under a test clock
 const wallMillis = (): number => Date.now()
@@ -163,7 +149,14 @@ const controlOf = (engine: Engine): SimulatorControl => {
     fail: (code, channel) =>
       Effect.sync(() => {
         for (const { session } of engine.connections) session.fail(code, channel)
-      })
+      }),
+    issueKey: Effect.tap(makeSigningKey, (key) => Effect.sync(() => engine.verifier.accept(key))),
+    revokeKey: (keyId) =>
+      Effect.suspend(() =>
+        engine.verifier.revoke(keyId)
+          ? Effect.void
+          : Effect.fail(new SimulatorError({ reason: "UnknownKey", detail: keyId }))
+      )
   }
 }
 

@@ -17,12 +17,21 @@ const base64 = /^[A-Za-z0-9+/]+={0,2}$/
 
 /** Checks signatures of `timestamp + METHOD + path` against the accepted keys. */
 export class Verifier {
-  readonly #keys: ReadonlyMap<string, KeyObject>
+  readonly #keys: Map<string, KeyObject>
   readonly #strictness: Strictness
 
   constructor(keys: ReadonlyArray<AcceptedKey>, strictness: Strictness) {
     this.#keys = new Map(keys.map((key) => [key.keyId, createPublicKey(key.publicKeyPem)]))
     this.#strictness = strictness
+  }
+
+  accept({ keyId, publicKeyPem }: AcceptedKey): void {
+    this.#keys.set(keyId, createPublicKey(publicKeyPem))
+  }
+
+  /** False when no such key is accepted. */
+  revoke(keyId: string): boolean {
+    return this.#keys.delete(keyId)
   }
 
   verify(headers: SignedHeaders, method: string, path: string, wallMillis: number): Verdict {

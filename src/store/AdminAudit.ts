@@ -76,7 +76,7 @@ export class AdminAudit extends Context.Service<
           (limit) => sql<AuditRow>`
             select id::text as id, rfc3339(at) as at, actor, via, host, service, instance, call, payload::text as payload,
               outcome, detail, rfc3339(ended_at) as "endedAt"
-            from admin_audit order by id desc limit ${limit}`
+            from admin_audit a order by a.id desc limit ${limit}`
         )
       })
     })

@@ -52,10 +52,10 @@ export class JobList extends Context.Service<
             select id::text as id, job_type as type, status, priority, attempts, max_attempts as "maxAttempts",
               coalesce(payload -> 'tickers' ->> 0, left(payload::text, 80)) as about, rfc3339(created_at) as "createdAt",
               rfc3339(available_at) as "availableAt", locked_by as "lockedBy", left(last_error, 500) as "lastError"
-            from work_queue
+            from work_queue q
             where (${status ?? null}::text is null or status = ${status ?? null}::text)
               and (${type ?? null}::text is null or job_type = ${type ?? null}::text)
-            order by id desc limit ${limit}`
+            order by q.id desc limit ${limit}`
         ),
         cancel: Effect.fn("JobList.cancel")((ids, why) =>
           sql`select queue_cancel(${ids}::text[]::bigint[], ${why})`.pipe(Effect.map((rows) => rows.length))

@@ -52,16 +52,16 @@ export class Quarantine extends Context.Service<
           (from, to, limit) => sql<QuarantineRow>`
             select id::text as id, rfc3339(at) as at, rfc3339(received_at) as "receivedAt", feed, journal, cause,
               octet_length(raw) as bytes, left(encode(substr(raw, 1, 200), 'escape'), 200) as raw
-            from quarantine
+            from quarantine q
             where (${from ?? null}::timestamptz is null or at >= ${from ?? null}::timestamptz)
               and (${to ?? null}::timestamptz is null or at < ${to ?? null}::timestamptz)
-            order by id desc limit ${limit}`
+            order by q.id desc limit ${limit}`
         ),
         take: Effect.fn("Quarantine.take")((ids) =>
           sql<{ id: string; at: number; journal: string; segment: number; offset: number; raw: Uint8Array }>`
             select id::text as id, (extract(epoch from coalesce(received_at, at)) * 1000)::float8 as at, coalesce(journal, '') as journal,
               coalesce(segment, 0)::float8 as segment, coalesce("offset", 0)::float8 as offset, raw
-            from quarantine where id = any (${ids}::text[]::bigint[]) order by received_at, id for update`.pipe(
+            from quarantine q where id = any (${ids}::text[]::bigint[]) order by received_at, q.id for update`.pipe(
             Effect.map((rows) =>
               rows.map((row) => ({
                 id: row.id,

@@ -20,10 +20,19 @@ export const proxy = (url: string) =>
 
 const make = (target: URL) => {
   const sockets = new Set<Socket>()
-  const plan: { chunksLeft: number; onCut: () => void; refuse: boolean; loseCommit: boolean; commitsLost: number } = {
+  const plan: {
+    chunksLeft: number
+    onCut: () => void
+    refuse: boolean
+    /** Nothing of what the client says arrives. */
+    isMute: boolean
+    loseCommit: boolean
+    commitsLost: number
+  } = {
     chunksLeft: Number.POSITIVE_INFINITY,
     onCut: () => {},
     refuse: false,
+    isMute: false,
     loseCommit: false,
     commitsLost: 0
   }
@@ -45,6 +54,7 @@ const make = (target: URL) => {
     }
     let isDeaf = false
     client.on("data", (chunk) => {
+      if (plan.isMute) return
       if (plan.loseCommit && /commit/i.test(chunk.toString("latin1"))) {
         plan.loseCommit = false
         isDeaf = true
@@ -63,18 +73,21 @@ const make = (target: URL) => {
       client.destroy()
     })
   })
+  const road = () => {
+    const address = server.address()
+    const url = new URL(target)
+    url.port = String(typeof address === "object" && address !== null ? address.port : 0)
+    return Redacted.make(url.href)
+  }
   return {
     server,
     cut,
     plan,
-    layer: Layer.suspend(() => {
-      const address = server.address()
-      const road = new URL(target)
-      road.port = String(typeof address === "object" && address !== null ? address.port : 0)
-      return Layer.fresh(
-        PgClient.layer({ url: Redacted.make(road.href), maxConnections: 4, startupParameters: { timezone: "UTC" } })
-      )
-    }),
+    /** The address of the database by this road. */
+    road,
+    layer: Layer.suspend(() =>
+      Layer.fresh(PgClient.layer({ url: road(), maxConnections: 4, startupParameters: { timezone: "UTC" } }))
+    ),
     /** Breaks everything in front of the nth message from here on; done when it has happened. */
     cutBefore: (nth: number) =>
       Effect.callback<void>((resume) => {

@@ -143,6 +143,7 @@ describe("Worker, when something goes wrong", () => {
         pollSeconds: 0.1,
         leaseSeconds: 5,
         retrySeconds: 1,
+        isHeld: false,
         timeoutSeconds: 900,
         onBeat: () => Effect.void
       })

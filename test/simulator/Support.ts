@@ -2,7 +2,7 @@ import { constants, sign } from "node:crypto"
 import { type IncomingMessage, request } from "node:http"
 import * as Effect from "effect/Effect"
 import { WebSocket } from "ws"
-import type { SigningKey } from "../../src/simulator/Simulator.ts"
+import type { SigningKey } from "../../src/simulator/SigningKey.ts"
 
 export const start = Date.parse("2026-08-24T15:50:00Z")
 

@@ -14,6 +14,8 @@ export interface Exchange {
   readonly json: <A>(route: string) => Effect.Effect<A>
   /** `POST /sim/…` */
   readonly post: (route: string, body?: unknown) => Effect.Effect<void>
+  /** The same, with what it answers. */
+  readonly ask: <A>(route: string, body?: unknown) => Effect.Effect<A>
   readonly end: Programs.Running["end"]
 }
 
@@ -24,6 +26,17 @@ export const start = Effect.fnUntraced(function* (keys: string, args: ReadonlyAr
   const announced = JSON.parse(yield* process.firstLine)
   const at = (route: string) => `${announced.control}/${route}`
   const text = (route: string) => Effect.orDie(Effect.flatMap(http.get(at(route)), (response) => response.text))
+  const post = (route: string, body: unknown = {}) =>
+    HttpClientRequest.post(at(route)).pipe(
+      HttpClientRequest.bodyText(JSON.stringify(body), "application/json"),
+      http.execute,
+      Effect.flatMap((response) =>
+        Effect.flatMap(response.text, (reply) =>
+          response.status === 200 ? Effect.succeed(reply) : Effect.die(new Error(`POST /sim/${route}: ${reply}`))
+        )
+      ),
+      Effect.orDie
+    )
   const exchange: Exchange = {
     settings: {
       KALSHI_API_KEY_ID: fs.readFileSync(path.join(keys, "kalshi-key-id"), "utf8").trim(),
@@ -35,17 +48,8 @@ export const start = Effect.fnUntraced(function* (keys: string, args: ReadonlyAr
     end: process.end,
     text,
     json: (route) => Effect.map(text(route), (body) => JSON.parse(body)),
-    post: (route, body = {}) =>
-      HttpClientRequest.post(at(route)).pipe(
-        HttpClientRequest.bodyText(JSON.stringify(body), "application/json"),
-        http.execute,
-        Effect.flatMap((response) =>
-          Effect.flatMap(response.text, (reply) =>
-            response.status === 200 ? Effect.void : Effect.die(new Error(`POST /sim/${route}: ${reply}`))
-          )
-        ),
-        Effect.orDie
-      )
+    post: (route, body) => Effect.asVoid(post(route, body)),
+    ask: (route, body) => Effect.map(post(route, body), (reply) => JSON.parse(reply))
   }
   return exchange
 })

@@ -112,6 +112,8 @@ export interface Running {
   readonly firstLine: Effect.Effect<string>
   readonly stdout: () => string
   readonly stderr: () => string
+  /** Its exit code, once it has ended. */
+  readonly ended: Effect.Effect<number | null>
   /** Sends the signal and waits for the end. */
   readonly end: (signal: NodeJS.Signals) => Effect.Effect<number | null>
 }
@@ -143,6 +145,7 @@ export const running = (
         firstLine: Effect.promise(() => line),
         stdout: () => stdout,
         stderr: () => stderr,
+        ended: Effect.promise(() => ended),
         end: (signal) =>
           Effect.suspend(() => {
             child.kill(signal)
