@@ -170,8 +170,8 @@ grant insert on
 to kalshi_rest;
 grant select on
   book_events, book_events_default, book_snapshots, book_snapshots_default, capture_gaps, capture_starts, coverage_heard,
-  coverage_progress, journal_positions, market_candles_default, market_coverage, queue_jobs, schema_version, slot_feeds,
-  tick_frames_default, ticks, ticks_default, trades_default
+  coverage_progress, journal_positions, market_candles_default, market_coverage, quarantine, queue_jobs, schema_version,
+  slot_feeds, tick_frames_default, ticks, ticks_default, ticks_latest, trades_default
 to kalshi_rest;
 grant select, insert on
   consistency_checks, market_keys

@@ -289,9 +289,11 @@ export const access: Readonly<Record<RoleName, Access>> = {
       journal_positions: "r",
       market_candles_default: "r",
       market_coverage: "r",
+      quarantine: "r",
       queue_jobs: "r",
       slot_feeds: "r",
       ticks: "r",
+      ticks_latest: "r",
       ...Object.fromEntries(
         ["book_events", "book_snapshots", "tick_frames", "ticks", "trades"].map((table) => [`${table}_default`, "r"])
       )
