@@ -225,7 +225,7 @@ describe("reprocess", () => {
           Stream.runDrain(client.reprocess({ from: fromMillis(start), to: fromMillis(start) }))
         )
         assert.include(String(refused), "to is not after from")
-      }).pipe(Effect.provide(TestDatabase.layer)),
+      }).pipe(Effect.provide(TestDatabase.as("ws"))),
     60_000
   )
 })
