@@ -9,11 +9,14 @@ import { version } from "../runtime/Version.ts"
 import { admin } from "./AdminFlags.ts"
 import { processCommands } from "./ProcessCommands.ts"
 import { recordCommands } from "./RecordCommands.ts"
+import { roles } from "./RolesCommands.ts"
 import { storeCommands } from "./StoreCommands.ts"
 import { plain } from "./Table.ts"
 
 /** The command with everything below it. */
-export const root = admin.pipe(Command.withSubcommands([...processCommands, ...recordCommands, ...storeCommands]))
+export const root = admin.pipe(
+  Command.withSubcommands([...processCommands, ...recordCommands, ...storeCommands, roles])
+)
 
 /** `node dist/admin.js`: 0 done, 1 a mistake or a fault, 2 done and not all is well. */
 export const adminCommand = root.pipe(
