@@ -11,8 +11,7 @@ import { bytes, table } from "./Table.ts"
 import * as Targets from "./Targets.ts"
 
 const one = (...services: ReadonlyArray<string>) => Effect.flatMap(admin, (aim) => Targets.one(aim, services))
-const oneOrDatabase = (...services: ReadonlyArray<string>) =>
-  Effect.flatMap(admin, (aim) => Targets.oneOrDatabase(aim, services))
+const record = Effect.flatMap(admin, (aim) => Targets.record(aim, ["rest", "portal", "ws", "worker", "predictor"]))
 
 const from = Flag.String("from").pipe(Flag.withDescription("an instant, like 2026-11-24T14:00:00Z"), Flag.optional)
 const to = Flag.String("to").pipe(Flag.withDescription("its end, excluded; now when left out"), Flag.optional)
@@ -114,7 +113,7 @@ const listGaps = Command.make(
     limit
   },
   Effect.fnUntraced(function* (flags) {
-    const target = yield* oneOrDatabase("rest", "ws", "worker", "portal", "predictor")
+    const target = yield* record
     const gaps = yield* target.call((client) =>
       client.gaps({ state: flags.state, limit: flags.limit, ...given("from", flags.from), ...given("to", flags.to) })
     )
@@ -141,10 +140,10 @@ const repairGaps = Command.make(
   "repair",
   { ids },
   Effect.fnUntraced(function* ({ ids }) {
-    const target = yield* oneOrDatabase("rest")
+    const target = yield* Effect.flatMap(admin, (aim) => Targets.record(aim, ["rest"]))
     const { count } = yield* target.call((client) => client.repairGaps({ ids }))
     yield* show({ count }, [
-      `${count} of ${ids.length} gaps ${target.name === "database" ? "are tried first when rest runs" : "are being repaired"}`
+      `${count} of ${ids.length} gaps ${target.answeredBy() === "database" ? "are tried first when rest runs" : "are being repaired"}`
     ])
     yield* all(count, ids)
   })
@@ -201,7 +200,7 @@ const listQuarantine = Command.make(
   "list",
   { from, to, limit },
   Effect.fnUntraced(function* (flags) {
-    const target = yield* oneOrDatabase("ws", "rest", "worker", "portal", "predictor")
+    const target = yield* record
     const rows = yield* target.call((client) =>
       client.quarantine({ limit: flags.limit, ...given("from", flags.from), ...given("to", flags.to) })
     )
@@ -241,7 +240,7 @@ const dropQuarantine = Command.make(
   { ids },
   Effect.fnUntraced(function* ({ ids }) {
     yield* confirm(`delete ${ids.length} frames for good`)
-    const target = yield* oneOrDatabase("ws")
+    const target = yield* Effect.flatMap(admin, (aim) => Targets.record(aim, ["ws"]))
     const { count } = yield* target.call((client) => client.dropQuarantined({ ids }))
     yield* show({ count }, [`${count} of ${ids.length} frames were deleted`])
     yield* all(count, ids)

@@ -9,9 +9,7 @@ import { confirm, show } from "./Show.ts"
 import { bytes, table } from "./Table.ts"
 import * as Targets from "./Targets.ts"
 
-const any = Effect.flatMap(admin, (aim) => Targets.oneOrDatabase(aim, ["rest", "worker", "ws", "portal", "predictor"]))
-/** Who may change the queue. */
-const queue = Effect.flatMap(admin, (aim) => Targets.oneOrDatabase(aim, ["rest"]))
+const record = Effect.flatMap(admin, (aim) => Targets.record(aim, ["rest", "portal", "worker", "ws", "predictor"]))
 
 const type = Flag.String("type").pipe(Flag.withDescription("jobs of this type, e.g. backfill_market"), Flag.optional)
 
@@ -23,7 +21,7 @@ const listJobs = Command.make(
     limit
   },
   Effect.fnUntraced(function* (flags) {
-    const target = yield* any
+    const target = yield* record
     const jobs = yield* target.call((client) =>
       client.jobs({ limit: flags.limit, ...given("status", flags.status), ...given("type", flags.type) })
     )
@@ -51,7 +49,7 @@ const retryJobs = Command.make(
   "retry",
   { ids },
   Effect.fnUntraced(function* ({ ids }) {
-    const { count } = yield* (yield* queue).call((client) => client.retryJobs({ ids }))
+    const { count } = yield* (yield* record).call((client) => client.retryJobs({ ids }))
     yield* show({ count }, [`${count} of ${ids.length} dead letters live again`])
     yield* all(count, ids)
   })
@@ -62,7 +60,7 @@ const cancelJobs = Command.make(
   { ids, why: Flag.String("why").pipe(Flag.withDescription("kept with the jobs"), Flag.withDefault("cancelled")) },
   Effect.fnUntraced(function* ({ ids, why }) {
     yield* confirm(`cancel ${ids.length} jobs`)
-    const { count } = yield* (yield* queue).call((client) => client.cancelJobs({ ids, why }))
+    const { count } = yield* (yield* record).call((client) => client.cancelJobs({ ids, why }))
     yield* show({ count }, [`${count} of ${ids.length} jobs were cancelled`])
     yield* all(count, ids)
   })
@@ -90,7 +88,7 @@ const purgeJobs = Command.make(
     yield* confirm(
       `delete ${status} jobs${Option.isSome(type) ? ` of type ${type.value}` : ""}${olderThan > 0 ? ` older than ${olderThan} h` : ""}`
     )
-    const { count } = yield* (yield* queue).call((client) =>
+    const { count } = yield* (yield* record).call((client) =>
       client.purgeJobs({ status, olderThanSeconds: olderThan * 3600, ...given("type", type) })
     )
     yield* show({ count }, [`${count} jobs were deleted`])
@@ -104,7 +102,7 @@ const jobs = Command.make("jobs").pipe(
 
 const partitions = Command.make("partitions", {}, () =>
   Effect.gen(function* () {
-    const rows = yield* (yield* any).call((client) => client.partitions())
+    const rows = yield* (yield* record).call((client) => client.partitions())
     yield* show(
       rows,
       table(
@@ -117,7 +115,7 @@ const partitions = Command.make("partitions", {}, () =>
 
 const budget = Command.make("budget", {}, () =>
   Effect.gen(function* () {
-    const rows = yield* (yield* any).call((client) => client.budget())
+    const rows = yield* (yield* record).call((client) => client.budget())
     yield* show(
       rows,
       table(
@@ -137,7 +135,7 @@ const audit = Command.make(
   "audit",
   { limit },
   Effect.fnUntraced(function* ({ limit }) {
-    const rows = yield* (yield* any).call((client) => client.audit({ limit }))
+    const rows = yield* (yield* record).call((client) => client.audit({ limit }))
     yield* show(
       rows,
       table(

@@ -2,7 +2,9 @@ import * as os from "node:os"
 import * as path from "node:path"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
 import type { RpcClientError } from "effect/rpc/RpcClientError"
+import { LogControl } from "../runtime/LogControl.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { SettingError } from "../runtime/SettingError.ts"
 import { databaseSettings } from "../store/Database.ts"
@@ -25,7 +27,7 @@ export interface Target {
   readonly service: string
   readonly call: <A>(
     use: (client: AdminClient.AdminClient) => Effect.Effect<A, AdminError | RpcClientError>
-  ) => Effect.Effect<A, AdminError>
+  ) => Effect.Effect<A, AdminError | SettingError>
 }
 
 const over = (name: string, service: string, address: AdminClient.Address): Target => ({
@@ -136,20 +138,52 @@ export const one = Effect.fnUntraced(function* (aim: Aim, services: ReadonlyArra
   return (yield* every(aim, services))[0]!
 })
 
+const database = (url: Redacted.Redacted<string>, log: LogControl["Service"]): Target => ({
+  name: "database",
+  service: "command",
+  call: (use) =>
+    LocalClient.make(url).pipe(
+      Effect.provideService(LogControl, log),
+      Effect.flatMap(use),
+      Effect.scoped,
+      Effect.mapError((error) =>
+        error._tag === "AdminError" || error._tag === "SettingError" ? error : silent("database", error.message)
+      )
+    )
+})
+
+/** Nothing was done, and somebody else may be able to. */
+const isForOthers = (error: AdminError | SettingError) =>
+  error._tag === "SettingError" || error.reason === "Refused" || error.reason === "NotHere"
+
+/** Asks one after another, until one does not refuse; `answeredBy` is its name. Fails as the first failed. */
+const inTurn = (targets: ReadonlyArray<Target>) => {
+  let answeredBy = ""
+  const from = <A>(at: number, use: Parameters<Target["call"]>[0]): Effect.Effect<A, AdminError | SettingError> =>
+    Effect.suspend(() => targets[at]!.call(use) as Effect.Effect<A, AdminError | SettingError>).pipe(
+      Effect.tap(() =>
+        Effect.sync(() => {
+          answeredBy = targets[at]!.name
+        })
+      ),
+      Effect.catch((error) =>
+        isForOthers(error) && at + 1 < targets.length
+          ? Effect.mapError(from<A>(at + 1, use), () => error)
+          : Effect.fail(error)
+      )
+    )
+  const call: Target["call"] = (use) => from(0, use)
+  return { call, answeredBy: () => answeredBy }
+}
+
 /**
- * One program of these services, or, where none answers and nothing was aimed at, the database of DATABASE_URL itself, as long as the scope
- * is open.
+ * What needs no more than the database: done by a program of these services whose role may, the first named preferred, else in the
+ * database of DATABASE_URL. Whom the flags aim at is asked alone.
  */
-export const oneOrDatabase = Effect.fnUntraced(function* (aim: Aim, services: ReadonlyArray<string>) {
-  const targets = ofServices(yield* running(aim), Option.isSome(aim.service) ? [] : services)
-  if (targets[0] !== undefined) return targets[0]
+export const record = Effect.fnUntraced(function* (aim: Aim, services: ReadonlyArray<string>) {
+  const isAimed = Option.isSome(aim.service) || Option.isSome(aim.instance) || Option.isSome(aim.url)
+  const programs = ofServices(yield* running(aim), Option.isSome(aim.service) ? [] : services)
   const { url } = yield* Setting.read({ url: databaseSettings.url })
-  if (url === undefined || Option.isSome(aim.service) || Option.isSome(aim.instance)) return yield* nobody(services)
-  const client = yield* LocalClient.make
-  return {
-    name: "database",
-    service: "command",
-    call: (use) =>
-      Effect.mapError(use(client), (error) => (error._tag === "AdminError" ? error : silent("database", error.message)))
-  } satisfies Target
+  const targets = url === undefined || isAimed ? programs : [...programs, database(url, yield* LogControl)]
+  return targets.length === 0 ? yield* nobody(services) : inTurn(targets)
 })

@@ -11,7 +11,9 @@ import * as Schedule from "effect/Schedule"
 import * as SqlClient from "effect/sql/SqlClient"
 import * as AdminClient from "../../src/admin/AdminClient.ts"
 import * as AdminServer from "../../src/admin/AdminServer.ts"
+import * as LocalClient from "../../src/admin/LocalClient.ts"
 import * as Roles from "../../src/local/Roles.ts"
+import type { RoleName } from "../../src/runtime/Access.ts"
 import { ExchangeTime } from "../../src/runtime/ExchangeTime.ts"
 import { Health } from "../../src/runtime/Health.ts"
 import { Instance } from "../../src/runtime/Instance.ts"
@@ -29,20 +31,20 @@ export const folder = Effect.acquireRelease(
 )
 
 interface ProgramOptions<A, E, R> {
-  readonly service?: string
+  readonly service?: RoleName
   readonly instance?: string
   readonly home: string
   readonly env?: Readonly<Record<string, string>>
   /** What it can do beside what every program can. */
   readonly controls?: Layer.Layer<A, E, R>
-  /** The database of the test when absent. */
+  /** The address that a program of this role is given, when absent. */
   readonly url?: Redacted.Redacted<string>
 }
 
 /** A program that does nothing but answer admin calls, until the scope closes. */
 export const program = Effect.fnUntraced(function* <A = never, E = never, R = never>(options: ProgramOptions<A, E, R>) {
-  const { url: usual } = yield* TestDatabase
-  const { controls, env = {}, home, instance = "00000000aa", service = "rest", url = usual } = options
+  const { controls, env = {}, home, instance = "00000000aa", service = "rest" } = options
+  const url = options.url ?? (yield* TestDatabase.urlAs(service))
   const logged: Array<string> = []
   let stops = 0
   const logger = Logger.make(({ logLevel, message }) => {
@@ -82,6 +84,11 @@ export const program = Effect.fnUntraced(function* <A = never, E = never, R = ne
 
 export const overSocket = (socket: string) =>
   AdminClient.connect({ _tag: "Socket", path: socket, service: "rest", instance: "00000000aa" })
+
+/** The admin command itself, on the database, logged in as the admin role. */
+export const overDatabase = Effect.gen(function* () {
+  return yield* LocalClient.make(yield* TestDatabase.urlAs("admin"))
+}).pipe(Effect.provide(LogControl.layer("Info").pipe(Layer.provide(Logger.layer([])))))
 
 export const overPort = (port: number, shown: Redacted.Redacted<string>) =>
   AdminClient.connect({ _tag: "Port", url: `http://127.0.0.1:${port}`, token: shown })

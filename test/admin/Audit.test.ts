@@ -13,7 +13,7 @@ import { AdminRpcs, Mutates } from "../../src/admin/AdminRpcs.ts"
 import * as Ports from "../../src/local/Ports.ts"
 import { proxy } from "../ingest/PostgresProxy.ts"
 import { TestDatabase } from "../support/Database.ts"
-import { auditRows, folder, overPort, overSocket, program, token, until } from "./AdminFixture.ts"
+import { auditRows, folder, overDatabase, overPort, overSocket, program, token, until } from "./AdminFixture.ts"
 
 const reading = [
   "audit",
@@ -32,7 +32,7 @@ const reading = [
   "tail"
 ]
 
-/** A call of everything that changes something, and how it ends in a program that has nothing but loops and a database. */
+/** A call of everything that changes something, and how it ends in a rest that has nothing but loops and its login. */
 const changing: Readonly<Record<string, { readonly payload?: unknown; readonly fails?: AdminError["reason"] }>> = {
   pauseLoop: { payload: { loop: "discovery" } },
   resumeLoop: { payload: { loop: "discovery" } },
@@ -45,7 +45,7 @@ const changing: Readonly<Record<string, { readonly payload?: unknown; readonly f
   backfill: { payload: { series: "KXBTCD" }, fails: "NotHere" },
   reprocess: { payload: { from: "2026-11-24T14:00:00Z" }, fails: "NotHere" },
   retryQuarantined: { payload: { ids: ["1"] }, fails: "NotHere" },
-  dropQuarantined: { payload: { ids: ["1"] } },
+  dropQuarantined: { payload: { ids: ["1"] }, fails: "Refused" },
   retryJobs: { payload: { ids: ["1"] } },
   cancelJobs: { payload: { ids: ["1"], why: "a test" } },
   purgeJobs: { payload: { status: "done", olderThanSeconds: 0 } }
@@ -114,7 +114,9 @@ describe("the audit", () => {
         assert.strictEqual(row?.detail === null, fails === undefined, tag)
       }
       assert.strictEqual((yield* auditRows).length, Object.keys(changing).length)
+      const command = yield* overDatabase
       const told = yield* client.audit({ limit: 3 })
+      assert.deepStrictEqual(yield* command.audit({ limit: 3 }), told)
       assert.deepStrictEqual(
         told.map(({ call, outcome }) => [call, outcome]),
         [
@@ -124,6 +126,17 @@ describe("the audit", () => {
         ]
       )
       yield* until(Effect.sync(stops), (n) => n === 1)
+      for (const tag of ["dropQuarantined", "retryJobs", "cancelJobs", "purgeJobs"])
+        yield* call(command, tag, changing[tag]!.payload)
+      assert.deepStrictEqual(
+        (yield* auditRows).slice(-4).map(({ call, outcome, service, via }) => [call, service, via, outcome]),
+        [
+          ["dropQuarantined", "command", "command", "done"],
+          ["retryJobs", "command", "command", "done"],
+          ["cancelJobs", "command", "command", "done"],
+          ["purgeJobs", "command", "command", "done"]
+        ]
+      )
     }).pipe(Effect.provide(TestDatabase.layer))
   )
 
@@ -148,7 +161,7 @@ describe("the audit", () => {
     () =>
       Effect.gen(function* () {
         const home = yield* folder
-        const { url } = yield* TestDatabase
+        const url = yield* TestDatabase.urlAs("rest")
         const road = yield* proxy(Redacted.value(url))
         const { loops, socket } = yield* program({ home, url: road.road() })
         yield* loops.cycle("discovery", { pass: Effect.void, every: "1 hour" })
@@ -179,7 +192,7 @@ describe("the audit", () => {
     () =>
       Effect.gen(function* () {
         const home = yield* folder
-        const { url } = yield* TestDatabase
+        const url = yield* TestDatabase.urlAs("rest")
         const road = yield* proxy(Redacted.value(url))
         const { loops, socket } = yield* program({ home, url: road.road() })
         yield* loops.cycle("discovery", { pass: Effect.void, every: "1 hour" })
@@ -201,7 +214,7 @@ describe("the audit", () => {
     () =>
       Effect.gen(function* () {
         const home = yield* folder
-        const { url } = yield* TestDatabase
+        const url = yield* TestDatabase.urlAs("rest")
         const road = yield* proxy(Redacted.value(url))
         const { loops, socket } = yield* program({ home, url: road.road() })
         const may = yield* Deferred.make<void>()

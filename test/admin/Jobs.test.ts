@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as SqlClient from "effect/sql/SqlClient"
 import { type NewJob, priorities, QueueJobs } from "../../src/store/QueueJobs.ts"
 import { TestDatabase } from "../support/Database.ts"
-import { folder, overSocket, program } from "./AdminFixture.ts"
+import { overDatabase } from "./AdminFixture.ts"
 
 const job = (over: Partial<NewJob> = {}): NewJob => ({
   type: "backfill_market",
@@ -18,12 +18,11 @@ const job = (over: Partial<NewJob> = {}): NewJob => ({
 const lanes = (type: string) => Array.from({ length: priorities }, (_, priority) => ({ type, priority, after: 0 }))
 
 const ready = Effect.gen(function* () {
-  const { socket } = yield* program({ home: yield* folder })
   const jobs = yield* QueueJobs
   yield* jobs.join({ instance: "w", host: "here", pid: 1, types: ["backfill_market", "repair_gap"] }, 60)
   const claim = (wanted: number) =>
     Effect.map(jobs.claim("w", lanes("backfill_market"), wanted), (claim) => claim!.jobs)
-  return { client: yield* overSocket(socket), jobs, claim }
+  return { client: yield* overDatabase, jobs, claim }
 }).pipe(Effect.provide(QueueJobs.layer))
 
 describe("jobs", () => {

@@ -17,6 +17,7 @@ import { folder, overSocket, program } from "./AdminFixture.ts"
 const controls = (home: string) =>
   JournalControl.layer.pipe(
     Layer.provide(CaptureStore.layerWithTables),
+    Layer.provide(TestDatabase.actingClient),
     Layer.provide([ExchangeTime.layerReal, settings({ JOURNAL_DIR: home })])
   )
 
@@ -102,7 +103,7 @@ describe("quarantine", () => {
       assert.strictEqual(yield* count("ticks"), 1)
       assert.deepStrictEqual(yield* client.dropQuarantined({ ids: [bad, book, good] }), { count: 2 })
       assert.deepStrictEqual(yield* client.quarantine({ limit: 10 }), [])
-    }).pipe(Effect.provide(TestDatabase.layer))
+    }).pipe(Effect.provide(TestDatabase.as("ws")))
   )
 
   it.live("one that the database refuses is put back with its cause, and the others are stored", () =>
@@ -120,7 +121,7 @@ describe("quarantine", () => {
       const [left] = yield* client.quarantine({ limit: 10 })
       assert.strictEqual(left?.id, refused)
       assert.include(left?.cause, "23514")
-    }).pipe(Effect.provide(TestDatabase.layer))
+    }).pipe(Effect.provide(TestDatabase.as("ws")))
   )
 
   it.live("is listed by when it was put aside, and does not choke on what is no text", () =>
@@ -134,7 +135,7 @@ describe("quarantine", () => {
       assert.isTrue(row?.raw.startsWith("\\000\\377\r"), row?.raw)
       assert.deepStrictEqual(yield* client.quarantine({ limit: 1, to: "2020-01-01T00:00:00Z" }), [])
       assert.strictEqual((yield* client.quarantine({ limit: 1, from: "2020-01-01T00:00:00Z" })).length, 1)
-    }).pipe(Effect.provide(TestDatabase.layer))
+    }).pipe(Effect.provide(TestDatabase.as("ws")))
   )
 })
 
@@ -152,7 +153,8 @@ describe("gaps", () => {
 
   it.live("are listed by state and span, and one that waits is tried again as if never tried", () =>
     Effect.gen(function* () {
-      const { client } = yield* ready
+      const { socket } = yield* program({ home: yield* folder })
+      const client = yield* overSocket(socket)
       const sql = yield* SqlClient.SqlClient
       const waiting = yield* gap(start, start + 60_000)
       const repaired = yield* gap(start + 100_000, start + 160_000, true)
@@ -176,7 +178,7 @@ describe("gaps", () => {
       assert.strictEqual(after?.problem, null)
       assert.strictEqual(after?.nextTryAt, null)
       assert.strictEqual(yield* count("gap_repairs"), 0)
-    }).pipe(Effect.provide(TestDatabase.layer))
+    }).pipe(Effect.provide(TestDatabase.as("ws")))
   )
 })
 

@@ -18,12 +18,12 @@ import * as Programs from "../support/Programs.ts"
 
 const token = "a-token-of-the-test-0123"
 
-const until = <A, E, R>(look: Effect.Effect<A, E, R>, done: (found: A) => boolean, what: string) =>
+const until = <A, E, R>(look: Effect.Effect<A, E, R>, done: (found: A) => boolean, what: string | (() => string)) =>
   look.pipe(
     Effect.repeat({ schedule: Schedule.spaced("200 millis"), until: done }),
     Effect.timeoutOrElse({
       duration: "40 seconds",
-      orElse: () => Effect.die(new Error(`waited in vain for ${what}`))
+      orElse: () => Effect.die(new Error(`waited in vain for ${typeof what === "string" ? what : what()}`))
     })
   )
 
@@ -39,7 +39,6 @@ const stage = Effect.gen(function* () {
   const exchange = yield* Exchange.start(path.join(home, "keys"), ["--speed=60"])
   const adminPort = yield* Ports.free()
   const env = {
-    DATABASE_URL: Redacted.value(url),
     DATA_DIR: home,
     ...exchange.settings,
     BACKFILL_SECONDS: "0",
@@ -49,13 +48,16 @@ const stage = Effect.gen(function* () {
     DISCOVERY_SECONDS: "1",
     KALSHI_WS_CHANNELS: "ticker,trade,market_lifecycle_v2"
   }
+  const login = (role: "rest" | "ws" | "worker" | "admin") =>
+    Effect.map(TestDatabase.urlAs(role), (address) => ({ DATABASE_URL: Redacted.value(address) }))
   const rest = yield* Programs.running("rest", {
     ...env,
+    ...(yield* login("rest")),
     SERVICE_ADMIN_PORT: String(adminPort),
     SERVICE_ADMIN_TOKEN: token
   })
-  const ws = yield* Programs.running("ws", env)
-  const worker = yield* Programs.running("worker", env)
+  const ws = yield* Programs.running("ws", { ...env, ...(yield* login("ws")) })
+  const worker = yield* Programs.running("worker", { ...env, ...(yield* login("worker")) })
   const admin = (args: ReadonlyArray<string>, settings: Readonly<Record<string, string>> = { DATA_DIR: home }) =>
     Programs.run("admin", settings, args)
   /** What a command says as JSON, when it ends with 0. */
@@ -67,7 +69,11 @@ const stage = Effect.gen(function* () {
   const sql = yield* PgClient.PgClient
   const ticks = Effect.map(sql<{ n: number }>`select count(*)::int as n from ticks`, (rows) => rows[0]!.n)
   const more = Effect.flatMap(ticks, (before) => until(ticks, (now) => now > before + 100, "more ticks"))
-  yield* until(ticks, (n) => n > 100, `ticks\n${rest.stderr()}\n${ws.stderr()}`)
+  yield* until(
+    ticks,
+    (n) => n > 100,
+    () => `ticks\n${rest.stderr()}\n${ws.stderr()}`
+  )
   yield* until(
     Effect.sync(() => sockets(home)),
     (found) => found.length === 3,
@@ -78,7 +84,21 @@ const stage = Effect.gen(function* () {
     const [name] = sockets(home).filter((one) => one.startsWith(`${service}-`))
     return AdminClient.connect({ _tag: "Socket", path: path.join(home, "run", name!), service, instance: "" })
   }
-  return { of, home, url, exchange, adminPort, rest, ws, worker, admin, told, sql, more }
+  return {
+    direct: { DATA_DIR: home, ...(yield* login("admin")) },
+    of,
+    home,
+    url,
+    exchange,
+    adminPort,
+    rest,
+    ws,
+    worker,
+    admin,
+    told,
+    sql,
+    more
+  }
 })
 
 const sockets = (home: string) =>
@@ -93,7 +113,7 @@ describe("node dist/admin.js", () => {
     "sees to running programs, and changes their key while they record, without losing a tick",
     () =>
       Effect.gen(function* () {
-        const { admin, adminPort, exchange, home, more, of, rest, told, url, worker, ws, sql } = yield* stage
+        const { admin, adminPort, direct, exchange, home, more, of, rest, told, url, worker, ws, sql } = yield* stage
 
         const pretty = yield* admin(["status"])
         assert.strictEqual(pretty.code, 0, pretty.stderr)
@@ -157,6 +177,12 @@ describe("node dist/admin.js", () => {
         const remote = yield* admin(["status", "--url", `${url0}/`], { SERVICE_ADMIN_TOKEN: token })
         assert.strictEqual(remote.code, 0, remote.stderr)
         assert.match(remote.stdout, /^rest-/m)
+        const listed = yield* admin(["audit", "--json"])
+        assert.strictEqual(listed.code, 0, listed.stderr)
+        assert.include(listed.stdout, "rotateKey")
+        const refusedOne = yield* admin(["gaps", "list", "--service", "ws"])
+        assert.strictEqual(refusedOne.code, 1, "its role may not, and it alone was asked")
+        assert.match(refusedOne.stderr, /^admin: [^\n]*DATABASE_URL of the admin role\n$/)
         const unasked = yield* admin(["drain"])
         assert.strictEqual(unasked.code, 1)
         assert.match(unasked.stderr, /^--yes: /)
@@ -194,7 +220,6 @@ describe("node dist/admin.js", () => {
         assert.strictEqual(nobody.code, 1)
         assert.strictEqual(nobody.stdout, "")
         assert.match(nobody.stderr, /^admin: [^\n]*DATA_DIR[^\n]*\n$/)
-        const direct = { DATA_DIR: home, DATABASE_URL: Redacted.value(url) }
         const gaps = yield* admin(["gaps", "list", "--json"], direct)
         assert.strictEqual(gaps.code, 0, gaps.stderr)
         assert.deepStrictEqual(
