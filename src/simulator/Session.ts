@@ -103,6 +103,11 @@ export class Session {
     this.#trouble = trouble
   }
 
+  /** How many channels it is subscribed to. */
+  get subscribed(): number {
+    return this.#subscriptions.size
+  }
+
   close() {
     this.#closed = true
     this.#late = []
