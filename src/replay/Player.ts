@@ -77,6 +77,9 @@ export class Player implements Served {
   #head = 0
   #roomWanted: (() => void) | undefined
   #sourceEnded = false
+  #markReady: () => void = () => {}
+  /** Resolves when it is known how things stand where the replay begins. */
+  readonly ready: Promise<void>
   #gaps: ReadonlyArray<Gap>
   #nextGap = 0
   #state: PlayerStats["state"] = "waiting"
@@ -102,6 +105,9 @@ export class Player implements Served {
     this.#gaps = gaps
     this.#wallMillis = wallMillis
     this.#now = options.fromMillis
+    this.ready = new Promise((resolve) => {
+      this.#markReady = resolve
+    })
     const bufferBytes = options.speed === "max" ? Number.POSITIVE_INFINITY : options.bufferBytes
     this.#hub = new Hub(bufferBytes, () => this.#tail)
   }
@@ -128,6 +134,7 @@ export class Player implements Served {
     for (const frame of frames) this.#queue.push(frame)
     if (this.#now === undefined && frames[0] !== undefined) this.#now = frames[0].atMillis
     this.#standBefore()
+    if (this.#waiting > 0) this.#markReady()
     this.tick()
     return this.#waiting < mostWaiting
       ? Promise.resolve()
@@ -139,6 +146,7 @@ export class Player implements Served {
   /** The source has no more. */
   end(): void {
     this.#sourceEnded = true
+    this.#markReady()
     this.tick()
   }
 

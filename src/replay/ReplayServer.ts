@@ -160,6 +160,15 @@ const make = Effect.fnUntraced(function* (options: ReplayOptions) {
     }
     return notFound
   }
+  const feeding = yield* source.frames(span, chosen).pipe(
+    Stream.runForEachArray((frames) => Effect.promise(() => player.offer(frames))),
+    Effect.andThen(Effect.sync(() => player.end())),
+    Effect.forkScoped
+  )
+  yield* Effect.raceFirst(
+    Effect.promise(() => player.ready),
+    Fiber.join(feeding).pipe(Effect.andThen(Effect.never))
+  )
   const server = yield* Effect.acquireRelease(
     Effect.tryPromise({
       try: () =>
@@ -172,11 +181,6 @@ const make = Effect.fnUntraced(function* (options: ReplayOptions) {
       catch: cannotListen(host, options.port)
     }),
     (running) => Effect.promise(() => running.close())
-  )
-  const feeding = yield* source.frames(span, chosen).pipe(
-    Stream.runForEachArray((frames) => Effect.promise(() => player.offer(frames))),
-    Effect.andThen(Effect.sync(() => player.end())),
-    Effect.forkScoped
   )
   const at = `${host}:${server.port}`
   return ReplayServer.of({
