@@ -17,7 +17,7 @@ import { type Chosen, FrameSource, isChosen, ReplayError, type Span } from "./Fr
 import { channelOf, partsOf, type Recorded, subscribedOf, tickerOf } from "./Recorded.ts"
 
 /** Records read at once. */
-const atOnce = 4000
+const atOnce = 2000
 /** Frames that come to every journal are the same frame within this long. */
 const sameWithinMillis = 5 * 60_000
 

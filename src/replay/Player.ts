@@ -45,11 +45,11 @@ export interface PlayerStats {
 }
 
 /** Frames of one beat, so that commands are read in between. */
-const mostABeat = 4096
+const mostABeat = 2048
 /** What may wait in a connection at full speed before the recording waits for it. */
-const aheadBytes = 2 * 1024 * 1024
+const aheadBytes = 1024 * 1024
 /** Frames that wait to be played before the source waits. */
-const mostWaiting = 20_000
+const mostWaiting = 6_000
 
 const count = (counts: Map<string, number>, type: string) => counts.set(type, (counts.get(type) ?? 0) + 1)
 // @effect-diagnostics-next-line globalDate:off pure conversion of a given instant

@@ -52,8 +52,10 @@ export const channelOf = (type: string, subscribed: string | undefined): string 
 const head = /^\{"type":"(\w+)",(?:"id":\d+,)?"sid":(\d+),(?:"seq":\d+,)?"msg":\{/
 const marketTicker = '"market_ticker":"'
 
-/** The index just after the object that begins at `from`; -1 when it does not end. */
+/** The index just after the object that begins at `from`, within the envelope's own; -1 when it does not end. */
 const endOfObject = (text: string, from: number): number => {
+  // Where no key follows an object, the envelope ends with the message.
+  if (text.endsWith("}}") && text.indexOf('},"', from) === -1) return text.length - 1
   let depth = 0
   let isQuoted = false
   for (let at = from; at < text.length; at++) {

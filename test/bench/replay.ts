@@ -32,6 +32,8 @@ interface Options {
   readonly messages: number
   readonly rounds: number
   readonly json: boolean
+  /** Where the server leaves a CPU profile when it ends. */
+  readonly profile: string | undefined
 }
 
 const markets = 200
@@ -101,7 +103,7 @@ const client = (url: string, keys: string): Effect.Effect<Heard> =>
     return Effect.sync(() => child.kill("SIGKILL"))
   })
 
-const bench = Effect.fn("bench.replay")(function* ({ json, messages, rounds }: Options) {
+const bench = Effect.fn("bench.replay")(function* ({ json, messages, profile, rounds }: Options) {
   const home = yield* Programs.folder
   const journals = path.join(home, "journal")
   yield* Effect.sync(() => writeJournal(path.join(journals, "shard-0"), messages))
@@ -123,9 +125,16 @@ const bench = Effect.fn("bench.replay")(function* ({ json, messages, rounds }: O
   for (let round = 0; round < rounds; round++) {
     const heard = yield* Effect.gen(function* () {
       const keys = path.join(home, "keys")
-      const server = yield* Programs.running("replay", env, ["--source=journal", "--speed=max", `--keys-dir=${keys}`])
+      const server = yield* Programs.running(
+        "replay",
+        env,
+        ["--source=journal", "--speed=max", `--keys-dir=${keys}`],
+        profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`]
+      )
       const announced = JSON.parse(yield* server.firstLine)
-      return yield* client(announced.ws, keys)
+      const heard = yield* client(announced.ws, keys)
+      yield* server.end("SIGTERM")
+      return heard
     }).pipe(Effect.scoped)
     if (heard.checksum !== source.checksum || heard.messages !== source.messages || heard.sequenceErrors !== 0)
       return yield* Effect.die(new Error(`what was heard is not the source: ${JSON.stringify({ heard, source })}`))
@@ -158,7 +167,8 @@ export const main = (args: ReadonlyArray<string>) =>
       yield* bench({
         messages: option(args, "messages", 1_000_000),
         rounds: option(args, "rounds", 3),
-        json: args.includes("--json")
+        json: args.includes("--json"),
+        profile: args.find((arg) => arg.startsWith("--profile="))?.slice("--profile=".length)
       }).pipe(Effect.provide(EmbeddedPostgres.layer({ dataDir: path.join(home, "database") })))
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
