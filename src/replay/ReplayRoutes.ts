@@ -276,7 +276,7 @@ const trades = (scene: ReplayScene, query: URLSearchParams): Answer => {
   if (flag(query, "is_block_trade")) return Effect.succeed(json({ cursor: "", trades: [] }))
   return Effect.map(
     scene.catalog.trades(scene.now(), {
-      ticker,
+      tickers: within(ticker === undefined ? undefined : [ticker], scene.chosen?.tickers),
       fromMillis: (least ?? 0) * 1000,
       toMillis: greatest === undefined ? latestMillis : (greatest + 1) * 1000,
       after,

@@ -147,7 +147,7 @@ export class ReplayCatalog extends Context.Service<
     trades(
       atMillis: number,
       filter: {
-        readonly ticker: string | undefined
+        readonly tickers: ReadonlyArray<string> | undefined
         readonly fromMillis: number
         readonly toMillis: number
         readonly after: { readonly ts: number; readonly id: string } | undefined
@@ -246,14 +246,14 @@ export class ReplayCatalog extends Context.Service<
           where c.market_ticker = any (${tickers}::text[]) and c.period_interval_minutes = ${minutes}
             and c.end_period_ts >= ${seconds(from)} and c.end_period_ts <= ${seconds(to)} and c.end_period_ts <= ${at(millis)}
           order by c.market_ticker collate "C", c.end_period_ts`,
-        trades: (millis, { after, fromMillis: from, limit, ticker, toMillis: to }) => sql<TradeRow>`
+        trades: (millis, { after, fromMillis: from, limit, tickers, toMillis: to }) => sql<TradeRow>`
           select t.trade_id::text as trade_id, k.ticker, (extract(epoch from t.ts) * 1000)::float8 as ts,
             rfc3339(t.ts + coalesce(t.micros, 0) * interval '1 microsecond') as created_time, t.count::text as count,
             t.yes_price_dollars::text as yes_price, coalesce(t.no_price_dollars, 1 - t.yes_price_dollars)::text as no_price,
             case t.taker_yes when true then 'yes' when false then 'no' end as taker_side, t.is_block_trade
           from trades t join market_keys k using (market_id)
           where t.ts >= ${at(from)} and t.ts < ${at(to)} and t.ts <= ${at(millis)}
-            and ${given(ticker, () => sql`t.market_id = (select market_id from market_keys where ticker = ${ticker})`)}
+            and ${given(tickers, () => sql`k.ticker = any (${tickers}::text[])`)}
             and ${given(after, () => sql`(t.ts, t.trade_id) < (${at(after!.ts)}, ${after!.id}::uuid)`)}
           order by t.ts desc, t.trade_id desc limit ${limit}`,
         chosen: (ofSeries, ofEvents, ofMarkets) => sql<{ ticker: string; event_ticker: Text }>`
