@@ -44,7 +44,8 @@ socket.on("message", (data) => {
     if (!text.startsWith('{"type":"replay_end"')) return
     const seconds = (performance.now() - firstAt) / 1000
     add()
-    process.send({ checksum: sum.digest("hex"), messages, sequenceErrors, seconds })
+    const { system, user } = process.cpuUsage()
+    process.send({ cpuSeconds: (system + user) / 1e6, checksum: sum.digest("hex"), messages, sequenceErrors, seconds })
     socket.close()
     process.disconnect()
     return

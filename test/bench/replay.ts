@@ -24,7 +24,8 @@ import * as Programs from "../support/Programs.ts"
  * is written in segments as `ws` writes them. Its checksum is that of every message (type and `msg` text, in order), read through the
  * same reader that the replay has. Then the programs of dist/: `replay.js --source journal --speed max` in one process, and one client
  * in another, which signs in, subscribes to ticker and trade with one command, and counts and sums what it reads with `ws`. The clock of
- * the rate runs from the client's first message to its last. The best of `rounds`, all of them are printed; in every one of them the
+ * the rate runs from the client's first message to its last. The best of `rounds`, all of them are printed, and what one second of CPU of
+ * either process does, which says what two idle cores would do; in every one of them the
  * order and the checksum must be those of the source. Everything shares this machine's cores.
  */
 
@@ -91,6 +92,13 @@ interface Heard {
   readonly messages: number
   readonly sequenceErrors: number
   readonly seconds: number
+  readonly cpuSeconds: number
+}
+
+/** Seconds of CPU, user and system, that a process has used. */
+const cpuSecondsOf = (pid: number): number => {
+  const fields = fs.readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]!.split(" ")
+  return (Number(fields[11]) + Number(fields[12])) / 100
 }
 
 const client = (url: string, keys: string): Effect.Effect<Heard> =>
@@ -122,6 +130,7 @@ const bench = Effect.fn("bench.replay")(function* ({ json, messages, profile, ro
     )
   )
   const all: Array<number> = []
+  const cpu: Array<{ readonly server: number; readonly client: number }> = []
   for (let round = 0; round < rounds; round++) {
     const heard = yield* Effect.gen(function* () {
       const keys = path.join(home, "keys")
@@ -132,13 +141,16 @@ const bench = Effect.fn("bench.replay")(function* ({ json, messages, profile, ro
         profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`]
       )
       const announced = JSON.parse(yield* server.firstLine)
+      const before = cpuSecondsOf(server.pid)
       const heard = yield* client(announced.ws, keys)
+      const serverCpuSeconds = cpuSecondsOf(server.pid) - before
       yield* server.end("SIGTERM")
-      return heard
+      return { ...heard, serverCpuSeconds }
     }).pipe(Effect.scoped)
     if (heard.checksum !== source.checksum || heard.messages !== source.messages || heard.sequenceErrors !== 0)
       return yield* Effect.die(new Error(`what was heard is not the source: ${JSON.stringify({ heard, source })}`))
     all.push(Math.round(heard.messages / heard.seconds))
+    cpu.push({ server: heard.serverCpuSeconds, client: heard.cpuSeconds })
     if (!json) yield* Console.log(`round ${round + 1}: ${all.at(-1)} messages/s`)
   }
   const result = {
@@ -147,6 +159,8 @@ const bench = Effect.fn("bench.replay")(function* ({ json, messages, profile, ro
     bytesPerMessage: Math.round(source.bytes / source.messages),
     messagesPerSecond: Math.max(...all),
     rounds: all,
+    messagesPerServerCpuSecond: Math.round(source.messages / Math.min(...cpu.map(({ server }) => server))),
+    messagesPerClientCpuSecond: Math.round(source.messages / Math.min(...cpu.map(({ client }) => client))),
     checksum: source.checksum,
     checksumsEqual: true,
     sequenceErrors: 0,
