@@ -1,3 +1,4 @@
+import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -6,10 +7,13 @@ import * as Redacted from "effect/Redacted"
 import * as pg from "pg"
 import * as copy from "pg-copy-streams"
 import { fromMillis } from "../market/Timestamp.ts"
+import { groupOf } from "../runtime/Access.ts"
 import { version } from "../runtime/Version.ts"
 import { BackupError, type BackupTable, draft, type Manifest, readManifest, readTable } from "./BackupFiles.ts"
 import { Database } from "./Database.ts"
+import * as Grants from "./Grants.ts"
 import { Migrations } from "./Migrations.ts"
+import { transaction } from "./Transaction.ts"
 
 export interface TableDone {
   readonly table: string
@@ -246,13 +250,16 @@ export class Backups extends Context.Service<
           yield* ask(on, "analyze")
         }, Effect.scoped)
 
-        const migrated = (target: string, run: (migrations: Migrations["Service"]) => Effect.Effect<unknown, Error>) =>
+        const migrated = (
+          target: string,
+          run: (migrations: Migrations["Service"], sql: PgClient.PgClient) => Effect.Effect<unknown, Error>
+        ) =>
           Effect.scoped(
             Effect.gen(function* () {
               const context = yield* Layer.build(
                 Layer.fresh(
                   Migrations.layer.pipe(
-                    Layer.provide(
+                    Layer.provideMerge(
                       Database.layerFrom({
                         url: Redacted.make(target),
                         applicationName: "kalshi-ingestor backup",
@@ -262,7 +269,7 @@ export class Backups extends Context.Service<
                   )
                 )
               )
-              yield* run(Context.get(context, Migrations))
+              yield* run(Context.get(context, Migrations), Context.get(context, PgClient.PgClient))
             })
           ).pipe(
             Effect.mapError(
@@ -270,8 +277,14 @@ export class Backups extends Context.Service<
             )
           )
 
+        /** Succeeds with whether the database's tables are divided among roles, which the restored ones then are, too. */
         const refuseData = Effect.fnUntraced(function* (force: boolean) {
           const on = yield* client(url)
+          const [owner] = yield* ask<{ name: string | null }>(
+            on,
+            "select (select pg_get_userbyid(relowner) from pg_class where oid = to_regclass('schema_version')) as name"
+          )
+          const hasGrants = owner?.name === groupOf("owner")
           const [others] = yield* ask<{ n: number }>(
             on,
             `select count(*)::int as n from pg_stat_activity
@@ -282,7 +295,7 @@ export class Backups extends Context.Service<
               problem: `${others!.n} other connections use ${address}`,
               fix: "stop every program that uses it first"
             })
-          if (force) return
+          if (force) return hasGrants
           for (const { name } of yield* ask<{ name: string }>(on, tablesQuery)) {
             if (ownRows.has(name)) continue
             const [row] = yield* ask<{ any: boolean }>(on, `select exists (select from ${named(name)}) as any`)
@@ -292,11 +305,12 @@ export class Backups extends Context.Service<
                 fix: "restore into an empty database, or say --force to replace it"
               })
           }
+          return hasGrants
         }, Effect.scoped)
 
         const restore = Effect.fn("Backups.restore")(function* (options: RestoreOptions) {
           const manifest = yield* readManifest(options.directory)
-          yield* refuseData(options.force)
+          const hasGrants = yield* refuseData(options.force)
           const name = decodeURIComponent(new URL(url).pathname.slice(1))
           const built = `${name}_restoring`
           const replaced = `${name}_replaced`
@@ -309,7 +323,9 @@ export class Backups extends Context.Service<
           const target = databaseOf(url, built)
           yield* migrated(target, (migrations) => migrations.runUpTo(manifest.schema.at(-1)?.version ?? 0))
           yield* load(target, manifest, options)
-          yield* migrated(target, (migrations) => migrations.run)
+          yield* migrated(target, (migrations, sql) =>
+            hasGrants ? Effect.andThen(migrations.run, Grants.apply(sql).pipe(transaction(sql))) : migrations.run
+          )
           yield* ask(admin, `drop database if exists ${named(replaced)}`)
           yield* ask(admin, `alter database ${named(name)} rename to ${named(replaced)}`)
           yield* ask(admin, `alter database ${named(built)} rename to ${named(name)}`).pipe(

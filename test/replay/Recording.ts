@@ -1,20 +1,22 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import type * as PgClient from "@effect/sql-pg/PgClient"
+import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import * as Timestamp from "../../src/market/Timestamp.ts"
 import { layerDatabase } from "../../src/replay/DatabaseFrames.ts"
 import { layerJournal } from "../../src/replay/JournalFrames.ts"
 import { type ReplayOptions, ReplayServer } from "../../src/replay/ReplayServer.ts"
 import { ExchangeTime } from "../../src/runtime/ExchangeTime.ts"
-import type { SigningKey } from "../../src/simulator/Simulator.ts"
+import type { SigningKey } from "../../src/simulator/SigningKey.ts"
 import { GapSpans } from "../../src/store/GapSpans.ts"
 import { RecordedRows } from "../../src/store/RecordedRows.ts"
 import { ReplayCatalog } from "../../src/store/ReplayCatalog.ts"
 import { created, entry, eventLifecycle, start, ticker } from "../ingest/Frames.ts"
 import { directory, record, settings, stored } from "../ingest/Recorder.ts"
+import { Acting } from "../support/Database.ts"
 
 export { start }
 
@@ -112,12 +114,21 @@ export const frames: ReadonlyArray<{ readonly second: number; readonly raw: stri
 /** The frames of a market feed among them, as they were received. */
 export const messages = frames.filter(({ raw }) => raw.includes('"msg":{') && !raw.includes('"subscribed"'))
 
+/** A recorder over the database in context, with all its rights. */
+export const recordHere: (
+  ...args: Parameters<typeof record>
+) => Effect.Effect<
+  Effect.Success<ReturnType<typeof record>>,
+  Effect.Error<ReturnType<typeof record>>,
+  PgClient.PgClient | Scope.Scope
+> = (...args) => PgClient.PgClient.use((sql) => Effect.provideService(record(...args), Acting, sql))
+
 /** Records the frames into the database in context; succeeds with the folder of the journals. */
 export const recorded = Effect.gen(function* () {
   const root = yield* directory
   const at = path.join(root, "shard-0")
   fs.mkdirSync(at)
-  const writer = yield* record(at, { ORDERBOOK_MARKETS: "all" })
+  const writer = yield* recordHere(at, { ORDERBOOK_MARKETS: "all" })
   const slots = JSON.stringify({ slots: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11], connection: 1 })
   const before = frames.filter(({ second }) => second < 12)
   const after = frames.filter(({ second }) => second > 12)

@@ -11,8 +11,8 @@ import { listBackups } from "../../src/store/BackupFiles.ts"
 import { Backups } from "../../src/store/Backups.ts"
 import { Migrations } from "../../src/store/Migrations.ts"
 import { entry, start, ticker } from "../ingest/Frames.ts"
-import { record, stored } from "../ingest/Recorder.ts"
-import { recorded } from "../replay/Recording.ts"
+import { stored } from "../ingest/Recorder.ts"
+import { recorded, recordHere } from "../replay/Recording.ts"
 import { TestDatabase } from "../support/Database.ts"
 import { databaseUrl } from "../support/PostgresServer.ts"
 import * as Programs from "../support/Programs.ts"
@@ -144,14 +144,14 @@ layer(TestDatabase.layer, { timeout: 60_000, excludeTestServices: true })("a bac
 
         const since = [19, 20].map((second) => start + second * 1000)
         const at = path.join(journals, "shard-0")
-        const writer = yield* record(at)
+        const writer = yield* recordHere(at)
         yield* writer.journal.append(since.map((millis) => entry("frame", millis, ticker("KXBTCD-1-A", millis))))
         yield* stored(writer.journal)
         yield* writer.stop
         const again = yield* within(
           target,
           Effect.gen(function* () {
-            const other = yield* record(at)
+            const other = yield* recordHere(at)
             yield* stored(other.journal)
             yield* other.stop
             return yield* ticks
