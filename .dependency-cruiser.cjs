@@ -6,6 +6,7 @@ const below = {
   queue: ["market", "runtime", "kalshi", "store"],
   simulator: ["market", "runtime"],
   ingest: ["market", "runtime", "kalshi", "store", "queue"],
+  replay: ["market", "runtime", "store", "ingest", "simulator"],
   admin: ["market", "runtime", "kalshi", "store", "queue", "ingest"],
   portal: ["market", "runtime", "kalshi", "store", "queue"],
   prediction: ["market", "runtime", "store"],

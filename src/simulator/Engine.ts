@@ -6,13 +6,16 @@ import { day, iso } from "./Calendar.ts"
 import { FaultSwitch } from "./FaultSwitch.ts"
 import type { Faults } from "./Faults.ts"
 import { Feed } from "./Feed.ts"
+import { type Floor, floorOf } from "./Floor.ts"
+import type { Request } from "./Front.ts"
 import { Hub, type Subscription } from "./Hub.ts"
 import type { AcceptedKey, SimulatorOptions } from "./Options.ts"
 import { type Entry, Outbox } from "./Outbox.ts"
 import type { Reply } from "./Reply.ts"
 import { throughFaults } from "./RestFaults.ts"
-import { type Request, Routes } from "./Routes.ts"
+import { Routes } from "./Routes.ts"
 import { ledgerChannel, makeLedger, type SentLedger } from "./SentLedger.ts"
+import type { Connection, Link, Served } from "./Served.ts"
 import { Session } from "./Session.ts"
 import { Verifier } from "./Verifier.ts"
 import { World } from "./World.ts"
@@ -42,22 +45,6 @@ export interface Stats {
   readonly exchangeTime: string
 }
 
-/** The way to the other end of a connection. */
-export interface Link {
-  /** 1006 cuts without a close frame. */
-  readonly close: (code: number) => void
-  readonly ping: () => void
-  /** Reads nothing more, as if the other end had gone. */
-  readonly deafen: () => void
-}
-
-export interface Connection {
-  readonly session: Session
-  readonly outbox: Outbox
-  readonly link: Link
-  halfOpenSince: number | undefined
-}
-
 const tenMinutesBeforeTheHour = (wall: number): number => Math.floor(wall / 3_600_000) * 3_600_000 + 50 * 60_000
 const loadBurst = 5_000
 /** Exchange milliseconds that extra frames are spread over at a time: their stamps and those of the others stay in order but for this. */
@@ -67,7 +54,7 @@ const halfOpenMillis = 120_000
 const count = (counts: Map<string, number>, type: string) => counts.set(type, (counts.get(type) ?? 0) + 1)
 
 /** The exchange without its sockets: world, feed, routes and sessions on one clock. */
-export class Engine {
+export class Engine implements Served {
   readonly world: World
   readonly feed: Feed
   readonly hub: Hub
@@ -77,6 +64,7 @@ export class Engine {
   readonly faults: FaultSwitch
   readonly connections = new Set<Connection>()
   paused = false
+  readonly #floor: Floor
   readonly #options: SimulatorOptions
   readonly #wallMillis: () => number
   readonly #sent: SentLedger
@@ -106,6 +94,7 @@ export class Engine {
     this.#poisoned = makeLedger(besides)
     this.#bursts = new Bursts(wallMillis)
     this.world = new World(options.seed, exchangeMs)
+    this.#floor = floorOf(this.world)
     this.hub = new Hub(
       options.bufferBytes,
       options.strictness.sendingTs ? () => `,"sending_ts_ms":${this.wantedNow()}` : () => ""
@@ -138,6 +127,14 @@ export class Engine {
     this.faults.beat(wallMs, this.world.now)
   }
 
+  get upgradeStatus(): number | undefined {
+    return this.faults.upgradeStatus
+  }
+
+  drained({ outbox }: Connection) {
+    outbox.flush()
+  }
+
   /** Where the clock is; the world follows it. */
   wantedNow(): number {
     const { exchangeMs, speed, wallMs } = this.clock
@@ -158,7 +155,7 @@ export class Engine {
         if (waited || this.#isMissedBy(outbox, entry)) this.#drop(entry)
       }
     )
-    const session = new Session(this.world, this.hub, this.#options.strictness, outbox, this.#wallMillis, this.faults)
+    const session = new Session(this.#floor, this.hub, this.#options.strictness, outbox, this.#wallMillis, this.faults)
     const connection: Connection = { session, outbox, link, halfOpenSince: undefined }
     this.connections.add(connection)
     return connection

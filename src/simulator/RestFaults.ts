@@ -1,8 +1,8 @@
 import { setTimeout } from "node:timers/promises"
 import type { Chances } from "./Chances.ts"
 import type { Faults, RestRule } from "./Faults.ts"
+import { restPrefix } from "./Front.ts"
 import { json, notFound, type Reply, tooManyRequests } from "./Reply.ts"
-import { restPrefix } from "./Routes.ts"
 import type { World } from "./World.ts"
 
 const matches = (pattern: string, path: string): boolean => {

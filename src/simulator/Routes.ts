@@ -1,38 +1,17 @@
 import * as Candles from "./CandleRoutes.ts"
 import * as Exchange from "./ExchangeRoutes.ts"
+import { type Caller, Front, type Request, signedOnly } from "./Front.ts"
 import type { Scene } from "./MarketRoutes.ts"
 import * as Markets from "./MarketRoutes.ts"
-import { Refusal } from "./Query.ts"
-import { json, notFound, type Reply, tooManyRequests, unauthorized } from "./Reply.ts"
+import { json, notFound, type Reply } from "./Reply.ts"
 import { TokenBucket } from "./TokenBucket.ts"
 import * as Trades from "./TradeRoutes.ts"
-import type { SignedHeaders, Verifier } from "./Verifier.ts"
-
-export const restPrefix = "/trade-api/v2"
-const cost = 10
-
-export interface Request {
-  readonly method: string
-  /** Path and query as sent. */
-  readonly target: string
-  readonly headers: SignedHeaders
-}
-
-interface Caller {
-  readonly keyId: string | undefined
-  readonly bucket: TokenBucket | undefined
-}
+import type { Verifier } from "./Verifier.ts"
 
 /** The REST side of the exchange: a request in, a reply out. */
 export class Routes {
-  requests = 0
-  refusedRequests = 0
   readonly #scene: Scene
-  readonly #verifier: Verifier
-  readonly #wallMillis: () => number
-  readonly #buckets = new Map<string, TokenBucket>()
-  readonly #tokens: { readonly refillRate: number; readonly capacity: number }
-  readonly #anonymous: TokenBucket | undefined
+  readonly #front: Front
 
   constructor(
     scene: Scene,
@@ -42,64 +21,31 @@ export class Routes {
     anonymousTokens: { readonly refillRate: number; readonly capacity: number } | undefined
   ) {
     this.#scene = scene
-    this.#verifier = verifier
-    this.#wallMillis = wallMillis
-    this.#tokens = tokens
-    this.#anonymous =
-      anonymousTokens === undefined
-        ? undefined
-        : new TokenBucket(anonymousTokens.refillRate, anonymousTokens.capacity, wallMillis())
+    this.#front = new Front({
+      verifier,
+      wallMillis,
+      tokens,
+      anonymousTokens,
+      unauthorizedCode: scene.strictness.unauthorizedCode,
+      dispatch: (path, query, caller) => this.#dispatch(path, query, caller)
+    })
+  }
+
+  get requests(): number {
+    return this.#front.requests
+  }
+
+  get refusedRequests(): number {
+    return this.#front.refusedRequests
   }
 
   /** Tokens left of the busiest key. */
   get tokens(): number {
-    const now = this.#wallMillis()
-    return Math.min(this.#tokens.capacity, ...[...this.#buckets.values()].map((bucket) => bucket.available(now)))
+    return this.#front.tokens
   }
 
-  async handle(request: Request): Promise<Reply> {
-    this.requests += 1
-    const now = this.#wallMillis()
-    const url = new URL(request.target, "http://exchange")
-    if (url.pathname.length > 1 && url.pathname.endsWith("/"))
-      return { status: 301, headers: { location: url.pathname.replace(/\/+$/, "") + url.search }, body: "" }
-    const verdict = this.#verifier.verify(request.headers, request.method, url.pathname, now)
-    const code = this.#scene.strictness.unauthorizedCode
-    if (verdict._tag === "Refused") return unauthorized(code, verdict.details)
-    const keyId = verdict._tag === "Signed" ? verdict.keyId : undefined
-    const caller: Caller = { keyId, bucket: keyId === undefined ? this.#anonymous : this.#bucketOf(keyId, now) }
-    if (caller.bucket?.take(cost, now) === false) {
-      this.refusedRequests += 1
-      return tooManyRequests
-    }
-    if (!url.pathname.startsWith(`${restPrefix}/`)) return notFound
-    if (request.method !== "GET")
-      return json({ error: { code: "method_not_allowed", message: "method not allowed" } }, 405)
-    const path = url.pathname
-      .slice(restPrefix.length + 1)
-      .split("/")
-      .map(decodeURIComponent)
-    const reply = await this.#answer(path, url.searchParams, caller)
-    return keyId === undefined && reply.status === 200
-      ? { ...reply, headers: { "cache-control": "public, max-age=15", "x-kalshi-cache-hits": "0", ...reply.headers } }
-      : reply
-  }
-
-  #bucketOf(keyId: string, now: number): TokenBucket {
-    const known = this.#buckets.get(keyId)
-    if (known !== undefined) return known
-    const bucket = new TokenBucket(this.#tokens.refillRate, this.#tokens.capacity, now)
-    this.#buckets.set(keyId, bucket)
-    return bucket
-  }
-
-  async #answer(path: ReadonlyArray<string>, query: URLSearchParams, caller: Caller): Promise<Reply> {
-    try {
-      return await this.#dispatch(path, query, caller)
-    } catch (error) {
-      if (error instanceof Refusal) return error.reply
-      throw error
-    }
+  handle(request: Request): Promise<Reply> {
+    return this.#front.handle(request)
   }
 
   #dispatch(path: ReadonlyArray<string>, query: URLSearchParams, caller: Caller): Reply | Promise<Reply> {
@@ -152,8 +98,6 @@ export class Routes {
   }
 
   #signed(caller: Caller, needed: boolean, answer: () => Reply): Reply {
-    return needed && caller.keyId === undefined
-      ? unauthorized(this.#scene.strictness.unauthorizedCode, "signature required")
-      : answer()
+    return signedOnly(caller, needed, this.#scene.strictness.unauthorizedCode, answer)
   }
 }

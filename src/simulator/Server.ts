@@ -3,10 +3,8 @@ import type { AddressInfo } from "node:net"
 import type { Duplex } from "node:stream"
 import { setImmediate, setTimeout } from "node:timers/promises"
 import { WebSocketServer } from "ws"
-import { controlPrefix, handleControl } from "./Control.ts"
-import type { Engine } from "./Engine.ts"
-import type { SimulatorOptions } from "./Options.ts"
 import { type Reply, unauthorized } from "./Reply.ts"
+import type { Control, Served } from "./Served.ts"
 import type { SignedHeaders } from "./Verifier.ts"
 
 export const socketPath = "/trade-api/ws/v2"
@@ -54,12 +52,20 @@ export interface RunningServer {
   readonly close: () => Promise<void>
 }
 
+export interface ServerOptions {
+  readonly port: number
+  readonly host: string
+  readonly pingMillis: number
+  readonly strictness: { readonly unauthorizedCode: string }
+}
+
 const beatMillis = 10
 
-/** One port for REST, sockets and control; beats the engine. */
+/** One port for REST, sockets and control; beats what it serves. */
 export const startServer = async (
-  engine: Engine,
-  options: SimulatorOptions,
+  engine: Served,
+  options: ServerOptions,
+  control: Control,
   wallMillis: () => number
 ): Promise<RunningServer> => {
   const stop = new AbortController()
@@ -67,8 +73,8 @@ export const startServer = async (
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const target = request.url ?? "/"
     const method = request.method ?? "GET"
-    const reply = target.startsWith(`${controlPrefix}/`)
-      ? await handleControl(engine, method, target, await bodyOf(request))
+    const reply = target.startsWith(`${control.prefix}/`)
+      ? await control.handle(method, target, await bodyOf(request))
       : await engine.answer({ method, target, headers: signedHeaders(request) })
     if (reply.truncated === true) cutShort(response, reply)
     else respond(response, reply)
@@ -84,7 +90,7 @@ export const startServer = async (
     const path = new URL(request.url ?? "/", "http://exchange").pathname
     const verdict = engine.verifier.verify(signedHeaders(request), "GET", path, wallMillis())
     if (path !== socketPath) return refuseUpgrade(socket, "404 Not Found", { status: 404, body: "" })
-    const { upgradeStatus } = engine.faults
+    const { upgradeStatus } = engine
     if (upgradeStatus === 503)
       return refuseUpgrade(socket, "503 Service Unavailable", { status: 503, body: '{"error":"unavailable"}' })
     if (upgradeStatus === 401)
@@ -105,7 +111,7 @@ export const startServer = async (
         connection.session.receive(data.toString())
         connection.outbox.flush()
       })
-      socket.on("drain", () => connection.outbox.flush())
+      socket.on("drain", () => engine.drained(connection))
       client.on("error", () => client.terminate())
       client.on("close", () => engine.disconnect(connection))
     })

@@ -1,10 +1,9 @@
 import type { Chances } from "./Chances.ts"
 import type { Faults } from "./Faults.ts"
-import * as Frames from "./Frames.ts"
+import type { Floor } from "./Floor.ts"
 import { type Hub, type Subscription, sequenced } from "./Hub.ts"
 import type { Strictness } from "./Options.ts"
 import type { Outbox } from "./Outbox.ts"
-import type { World } from "./World.ts"
 
 const publicChannels = new Set([
   "ticker",
@@ -75,7 +74,7 @@ export interface CommandFaults {
 
 /** One connection: understands commands, holds its subscriptions. */
 export class Session {
-  readonly #world: World
+  readonly #floor: Floor
   readonly #hub: Hub
   readonly #strictness: Strictness
   readonly #outbox: Outbox
@@ -89,19 +88,24 @@ export class Session {
   #commandCount = 0
 
   constructor(
-    world: World,
+    floor: Floor,
     hub: Hub,
     strictness: Strictness,
     outbox: Outbox,
     wallMillis: () => number,
     trouble: CommandFaults
   ) {
-    this.#world = world
+    this.#floor = floor
     this.#hub = hub
     this.#strictness = strictness
     this.#outbox = outbox
     this.#wallMillis = wallMillis
     this.#trouble = trouble
+  }
+
+  /** How many channels it is subscribed to. */
+  get subscribed(): number {
+    return this.#subscriptions.size
   }
 
   close() {
@@ -213,11 +217,7 @@ export class Session {
     if (many === undefined) return "Invalid"
     if (market_id === undefined && market_ids === undefined) return many
     if (!tickerOnly) return "Invalid"
-    const wanted = new Set(many)
-    return this.#world.catalog.events
-      .flatMap((event) => event.markets)
-      .filter((market) => wanted.has(market.marketId))
-      .map((market) => market.ticker)
+    return this.#floor.tickersOfIds(new Set(many))
   }
 
   #refusal(channel: string, params: Fields, tickers: ReadonlyArray<string> | undefined): number | undefined {
@@ -288,22 +288,15 @@ export class Session {
     if (subscription.channel === "orderbook_delta")
       for (const ticker of tickers ?? []) this.#snapshot(subscription, ticker)
     if (subscription.channel !== "ticker" || params["send_initial_snapshot"] !== true) return
-    const wanted =
-      tickers ?? this.#world.catalog.events.flatMap((event) => event.markets.map((market) => market.ticker))
-    for (const ticker of wanted) {
-      const market = this.#world.market(ticker)
-      if (market === undefined || this.#world.status(market) !== "active") continue
-      const { top } = this.#world.tape(market)
-      const now = { ...top, ms: this.#world.now }
-      this.#hub.send(subscription, "ticker", Frames.ticker(market, now, 0), { type: "ticker", ticker, key: now.ms })
+    for (const ticker of tickers ?? this.#floor.tickers()) {
+      const standing = this.#floor.ticker(ticker)
+      if (standing !== undefined) this.#hub.send(subscription, "ticker", standing.msg, standing.entry)
     }
   }
 
   #snapshot(subscription: Subscription, ticker: string, id?: number) {
-    const market = this.#world.liveMarket(ticker)
-    if (market === undefined) return
-    const tape = this.#world.now < market.event.openMs ? undefined : this.#world.tape(market)
-    const msg = Frames.snapshot(market, tape, subscription.useYesPrice)
+    const msg = this.#floor.book(ticker, subscription.useYesPrice)
+    if (msg === undefined) return
     this.#hub.send(subscription, "orderbook_snapshot", msg, { type: "orderbook_snapshot" }, id)
   }
 

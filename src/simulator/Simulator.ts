@@ -5,6 +5,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import type { BurstStamp } from "./Burst.ts"
 import type { MarketSpec } from "./Catalog.ts"
+import { controlPrefix, handleControl } from "./Control.ts"
 import { type ClockMap, Engine, type Stats } from "./Engine.ts"
 import { type Faults, type PartialFaults, withFaults } from "./Faults.ts"
 import type { Intervention } from "./Interventions.ts"
@@ -191,7 +192,16 @@ export class Simulator extends Context.Service<
         })
         const server = yield* Effect.acquireRelease(
           Effect.tryPromise({
-            try: () => startServer(engine, settings, wallMillis),
+            try: () =>
+              startServer(
+                engine,
+                settings,
+                {
+                  prefix: controlPrefix,
+                  handle: (method, target, body) => handleControl(engine, method, target, body)
+                },
+                wallMillis
+              ),
             catch: notListening
           }),
           (running) => Effect.promise(() => running.close())

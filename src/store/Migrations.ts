@@ -49,6 +49,8 @@ export class Migrations extends Context.Service<
   {
     /** Applies what is pending, then makes today's partitions. Succeeds with what it applied. */
     readonly run: Effect.Effect<ReadonlyArray<Migration>, MigrationError>
+    /** Applies what is pending up to a version, and makes no partitions: for rows that come from elsewhere. */
+    runUpTo(version: number): Effect.Effect<ReadonlyArray<Migration>, MigrationError>
     readonly pending: Effect.Effect<ReadonlyArray<Migration>, MigrationError>
     /** The number of the last file. */
     readonly newest: Effect.Effect<number, MigrationError>
@@ -93,7 +95,7 @@ export class Migrations extends Context.Service<
             values (${script.version}, ${script.file}, ${script.checksum})`
         })
 
-        const applyAll = Effect.gen(function* () {
+        const applyUpTo = Effect.fnUntraced(function* (last: number) {
           yield* sql`select pg_advisory_xact_lock(${lockKey}::bigint)`
           yield* sql`set local lock_timeout = ${sql.literal(String(Math.round(patience.lockSeconds * 1000)))}`
           yield* sql`
@@ -103,19 +105,24 @@ export class Migrations extends Context.Service<
               checksum text not null,
               applied_at timestamptz not null default clock_timestamp()
             )`
-          const scripts = yield* outstanding
+          const scripts = (yield* outstanding).filter(({ version }) => version <= last)
           yield* Effect.forEach(scripts, apply, { discard: true })
           // What is new must be granted before anybody sees it.
           if (yield* Grants.areApplied(sql))
             yield* Grants.apply(sql).pipe(Effect.mapError((error) => Blocked.from(error, "roles.sql") ?? error))
           return scripts.map(identify)
-        }).pipe(transaction(sql))
+        }, transaction(sql))
 
         const run = Effect.gen(function* () {
-          const applied = yield* patiently(sql, patience, applyAll)
+          const applied = yield* patiently(sql, patience, applyUpTo(Number.POSITIVE_INFINITY))
           yield* partitions.ahead(yield* Clock.currentTimeMillis)
           return applied
         }).pipe(Effect.mapError(nameDatabase), Effect.withSpan("Migrations.run"))
+
+        const runUpTo = Effect.fn("Migrations.runUpTo")(
+          (version: number) => patiently(sql, patience, applyUpTo(version)),
+          Effect.mapError(nameDatabase)
+        )
 
         const pending = outstanding.pipe(
           Effect.map((scripts) => scripts.map(identify)),
@@ -135,7 +142,7 @@ export class Migrations extends Context.Service<
 
         const newest = Effect.map(readScripts(directory), (scripts) => scripts.at(-1)?.version ?? 0)
 
-        return Migrations.of({ run, pending, newest, state })
+        return Migrations.of({ run, runUpTo, pending, newest, state })
       })
     )
 

@@ -1,0 +1,4 @@
+import { replayCommand } from "./replay/ReplayCommand.ts"
+import { runProgram } from "./runtime/Program.ts"
+
+runProgram("replay", replayCommand)
