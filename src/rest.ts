@@ -1,6 +1,7 @@
 import * as Layer from "effect/Layer"
 import * as AdminServer from "./admin/AdminServer.ts"
 import { AccountCheck } from "./ingest/AccountCheck.ts"
+import { ArchiveLoop } from "./ingest/ArchiveLoop.ts"
 import { Backfill } from "./ingest/Backfill.ts"
 import { CandleHistory } from "./ingest/CandleHistory.ts"
 import { ClosedCleanup } from "./ingest/ClosedCleanup.ts"
@@ -52,6 +53,7 @@ const Loops = Layer.mergeAll(
     Layer.merge(AdminServer.layer("rest", Roles.rest).pipe(Layer.provide(HistoryControl.layer))),
     Layer.provide(History)
   ),
+  ArchiveLoop,
   CoverageLoop,
   MarketClock,
   RecordGauges,

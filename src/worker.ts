@@ -1,6 +1,7 @@
 import * as Layer from "effect/Layer"
 import * as AdminServer from "./admin/AdminServer.ts"
 import { AccountCheck } from "./ingest/AccountCheck.ts"
+import * as ArchiveLoop from "./ingest/ArchiveLoop.ts"
 import { CandleHistory } from "./ingest/CandleHistory.ts"
 import { EventIntake } from "./ingest/EventIntake.ts"
 import * as FencedStores from "./ingest/FencedStores.ts"
@@ -38,7 +39,7 @@ const History = Layer.mergeAll(GapPull.layer, MarketCatchUp.layer, MarketOutcome
   Layer.provideMerge(Layer.merge(CandleHistory.layer, TradeHistory.layer)),
   Layer.provideMerge(EventIntake.layer)
 )
-const Handlers = JobBodies.layer.pipe(Layer.provide(History))
+const Handlers = JobBodies.layer.pipe(Layer.provide([History, ArchiveLoop.layerIfSet]))
 const Admin = AdminServer.layer("worker", Roles.worker).pipe(
   Layer.provide(HistoryControl.layer.pipe(Layer.provide(History)))
 )

@@ -1,11 +1,12 @@
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { KalshiRest } from "../kalshi/KalshiRest.ts"
 import type { KalshiRestError } from "../kalshi/KalshiRestError.ts"
 import { toMillis } from "../market/Timestamp.ts"
 import { JobFailed } from "../queue/Job.ts"
-import { JobHandlers } from "../queue/JobHandlers.ts"
+import { type Handlers, JobHandlers } from "../queue/JobHandlers.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
 import { Catalog } from "../store/Catalog.ts"
 import { GapRepairs } from "../store/GapRepairs.ts"
@@ -15,6 +16,7 @@ import { EventIntake } from "./EventIntake.ts"
 import { GapPull } from "./GapPull.ts"
 import { MarketCatchUp } from "./MarketCatchUp.ts"
 import { MarketOutcomes, tickersPerCall } from "./MarketOutcomes.ts"
+import { Retention } from "./Retention.ts"
 
 /** What a worker does for the jobs of history: what rest does itself without a queue. */
 export const layer = Layer.effect(
@@ -30,11 +32,23 @@ export const layer = Layer.effect(
     const gaps = yield* GapPull
     const repairs = yield* GapRepairs
     const time = yield* ExchangeTime
+    const retention = yield* Effect.serviceOption(Retention)
 
     const pulled = ({ failed, problem }: { readonly failed: number; readonly problem: string | undefined }) =>
       failed > 0 ? again(problem ?? "candles could not be read") : Effect.void
 
+    const archiving: Handlers = Option.isNone(retention)
+      ? {}
+      : {
+          archive_partition: ({ payload }) =>
+            Effect.flatMap(retention.value.archiveOne(payload.table, payload.partition), (problem) =>
+              problem === undefined ? Effect.void : again(problem)
+            )
+        }
+
     return JobHandlers.of({
+      ...archiving,
+
       backfill_market: ({ payload }) =>
         Effect.gen(function* () {
           const markets = yield* completion.named(payload.tickers)

@@ -1,4 +1,5 @@
 import { settings as admin } from "../admin/AdminConfig.ts"
+import * as ArchiveConfig from "../ingest/ArchiveConfig.ts"
 import * as IngestConfig from "../ingest/IngestConfig.ts"
 import { settings as kalshi } from "../kalshi/KalshiConfig.ts"
 import { settings as portal } from "../portal/PortalConfig.ts"
@@ -24,6 +25,7 @@ const roles = {
   predictor: Roles.predictor,
   portal: Roles.portal,
   admin: Roles.admin,
+  archive: Roles.archive,
   healthcheck: Roles.healthcheck,
   migrator: Roles.migrator
 } as const satisfies Readonly<Record<string, Group>>
@@ -52,6 +54,7 @@ const sections: ReadonlyArray<readonly [title: string, settings: Group]> = [
     "Work queue (rest, worker)",
     { ...QueueConfig.delegation, ...QueueConfig.signals, ...QueueConfig.enqueueing, ...QueueConfig.working }
   ],
+  ["Archive and retention (rest, worker, archive)", ArchiveConfig.all],
   ["Portal", portal],
   ["Forecasts (predictor)", { ...PredictionConfig.schedule, ...PredictionConfig.handlers }],
   ["The language model of forecasts (predictor)", PredictionConfig.model],

@@ -1,4 +1,5 @@
 import { settings as adminCalls } from "../admin/AdminConfig.ts"
+import * as ArchiveConfig from "../ingest/ArchiveConfig.ts"
 import * as IngestConfig from "../ingest/IngestConfig.ts"
 import { settings as kalshi } from "../kalshi/KalshiConfig.ts"
 import { settings as portalSettings } from "../portal/PortalConfig.ts"
@@ -45,6 +46,7 @@ export const rest: Group = {
   ...IngestConfig.closedCleanup,
   ...IngestConfig.tradeReconcile,
   ...IngestConfig.completeness,
+  ...ArchiveConfig.all,
   ...QueueConfig.delegation,
   ...QueueConfig.enqueueing,
   ...QueueConfig.signals,
@@ -57,6 +59,7 @@ export const worker: Group = {
   ...IngestConfig.strikePeriods,
   ...IngestConfig.multivariate,
   ...IngestConfig.candles,
+  ...ArchiveConfig.all,
   ...QueueConfig.signals,
   ...QueueConfig.working,
   workerStale: Health.thresholds.worker
@@ -71,6 +74,16 @@ export const migrator: Group = {
   ...SchemaSettings.locking,
   ...logins,
   ...IngestConfig.importer
+}
+/** The commands `archive` and `export`. */
+export const archive: Group = {
+  database: databaseSettings.url,
+  pool: databaseSettings.pool,
+  logLevel: Logging.settings.level,
+  logFormat: Logging.settings.format,
+  clock: ExchangeTime.settings.clock,
+  ...SchemaSettings.check,
+  ...ArchiveConfig.all
 }
 /** An operator's commands. */
 export const admin: Group = {

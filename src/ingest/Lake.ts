@@ -1,0 +1,152 @@
+import { createHash } from "node:crypto"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { SettingError } from "../runtime/SettingError.ts"
+import { ArchiveError } from "../store/ArchiveError.ts"
+
+/*
+ * The archive's directory:
+ *   lake.json                                           whose it is
+ *   ticks/series=KXBTC/date=2026-11-20/ticks_20261120.parquet    rows, sorted by ticker and time
+ *   datasets/ticks_20261120/manifest.json               what belongs together, and how to check it
+ *   datasets/ticks_20261120/coverage.parquet, gaps.parquet
+ *   archive.sql                                         views for DuckDB
+ *   .partial/                                           files that are not finished; nobody reads them
+ * A file has its final name only once it is complete and on disk.
+ */
+
+export const partial = ".partial"
+
+/** Of a file's path in the directory; a series may hold any character. */
+export const unitPath = (table: string, series: string, date: string, dataset: string): string =>
+  `${table}/series=${encodeURIComponent(series)}/date=${date}/${dataset}.parquet`
+
+export const datasetPath = (dataset: string, file: string): string => `datasets/${dataset}/${file}`
+
+const failing = <A>(what: string, make: () => A) =>
+  Effect.try({
+    try: make,
+    catch: (cause) =>
+      new ArchiveError({
+        problem: `${what} (${cause instanceof Error ? cause.message.split("\n")[0] : String(cause)})`
+      })
+  })
+
+const Lake = Schema.fromJsonString(Schema.Struct({ lake_id: Schema.String }))
+const decodeLake = Schema.decodeUnknownOption(Lake)
+
+const syncDirectory = (directory: string) => {
+  const descriptor = fs.openSync(directory, "r")
+  fs.fsyncSync(descriptor)
+  fs.closeSync(descriptor)
+}
+
+const syncFile = (file: string) => {
+  const descriptor = fs.openSync(file, "r+")
+  fs.fsyncSync(descriptor)
+  fs.closeSync(descriptor)
+}
+
+/** Makes a directory, and the entries that lead to it last. */
+const makeDirectory = (directory: string) => {
+  const first = fs.mkdirSync(directory, { recursive: true })
+  if (first === undefined) return
+  for (let at = directory; ; at = path.dirname(at)) {
+    syncDirectory(path.dirname(at))
+    if (at === first) return
+  }
+}
+
+/** The directory is ours, and can be written to; what an archive that ended half-way left in it is gone. */
+export const prepare = Effect.fn("Lake.prepare")(function* (directory: string, lakeId: string) {
+  const wrong = (problem: string, fix: string) => new SettingError({ setting: "ARCHIVE_DIR", problem, fix })
+  const made = Result.try(() => {
+    makeDirectory(path.resolve(directory))
+    fs.rmSync(path.join(directory, partial), { recursive: true, force: true })
+    fs.mkdirSync(path.join(directory, partial))
+  })
+  if (Result.isFailure(made))
+    return yield* wrong(`${directory} cannot be written to`, "name a directory that this user may write to")
+  const file = path.join(directory, "lake.json")
+  if (!fs.existsSync(file))
+    yield* writeText(directory, "lake.json", `${JSON.stringify({ lake_id: lakeId }, null, 2)}\n`)
+  const found = Option.getOrUndefined(
+    decodeLake(yield* failing(`${file} cannot be read`, () => fs.readFileSync(file, "utf8")))
+  )
+  if (found?.lake_id !== lakeId)
+    return yield* wrong(
+      `${directory} holds the archive of another database (lake.json)`,
+      "name a directory of this database's own"
+    )
+})
+
+/** Gives a finished file its final name. */
+export const publish = Effect.fnUntraced(function* (directory: string, from: string, name: string) {
+  yield* failing(`${name} cannot be written`, () => {
+    const to = path.join(directory, name)
+    syncFile(from)
+    makeDirectory(path.resolve(path.dirname(to)))
+    fs.renameSync(from, to)
+    syncDirectory(path.dirname(to))
+  })
+})
+
+export const writeText = Effect.fnUntraced(function* (directory: string, name: string, text: string) {
+  const from = path.join(directory, partial, name.replaceAll("/", "_"))
+  yield* failing(`${name} cannot be written`, () => fs.writeFileSync(from, text))
+  yield* publish(directory, from, name)
+})
+
+/** Takes a file away that a newer archive of the same rows does not have any more. */
+export const remove = (directory: string, name: string) =>
+  failing(`${name} cannot be removed`, () => fs.rmSync(path.join(directory, name), { force: true }))
+
+/** The files of a dataset that are there, wherever they are: an archive that was cut short may have left some. */
+export const filesNamed = (directory: string, table: string, dataset: string) =>
+  failing(`${table} cannot be read`, () => {
+    const under = (at: string) => {
+      const there = path.join(directory, at)
+      return fs.existsSync(there) ? fs.readdirSync(there).map((name) => `${at}/${name}`) : []
+    }
+    return under(table)
+      .flatMap(under)
+      .map((at) => `${at}/${dataset}.parquet`)
+      .filter((name) => fs.existsSync(path.join(directory, name)))
+  })
+
+const chunk = 1 << 20
+
+/** Read from the start to the end, a megabyte at a time. */
+export const digest = Effect.fn("Lake.digest")(function* (file: string) {
+  const read = Effect.acquireUseRelease(
+    failing("a file cannot be read", () => fs.openSync(file, "r")),
+    Effect.fnUntraced(function* (descriptor) {
+      const hash = createHash("sha256")
+      const buffer = Buffer.allocUnsafe(chunk)
+      let bytes = 0
+      for (;;) {
+        const got = yield* failing(`${file} cannot be read`, () => fs.readSync(descriptor, buffer))
+        if (got === 0) return { sha256: hash.digest("hex"), bytes }
+        hash.update(buffer.subarray(0, got))
+        bytes += got
+        yield* Effect.yieldNow
+      }
+    }),
+    (descriptor) => Effect.sync(() => fs.closeSync(descriptor))
+  )
+  return yield* read
+})
+
+/** What is wrong with a file; nothing when it is as the ledger says. */
+export const fault = (directory: string, expected: { readonly path: string; readonly sha256: string }) =>
+  Effect.suspend(() => {
+    const file = path.join(directory, expected.path)
+    if (!fs.existsSync(file)) return Effect.succeed(`${expected.path} is missing`)
+    return Effect.map(digest(file), ({ sha256 }) =>
+      sha256 === expected.sha256 ? undefined : `${expected.path} is not the file that was archived (its sha256 differs)`
+    )
+  })

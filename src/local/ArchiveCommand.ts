@@ -1,0 +1,130 @@
+import * as Console from "effect/Console"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Table from "../admin/Table.ts"
+import { Archive } from "../ingest/Archive.ts"
+import { Retention } from "../ingest/Retention.ts"
+import { ExitCode } from "../runtime/ExitCode.ts"
+import { SettingError } from "../runtime/SettingError.ts"
+import { ArchiveLedger } from "../store/ArchiveLedger.ts"
+import { ArchiveSource } from "../store/ArchiveSource.ts"
+
+const json = Flag.Boolean("json").pipe(
+  Flag.withDescription("one JSON object on the last line of standard output"),
+  Flag.withDefault(false)
+)
+
+const day = (millis: number) => DateTime.formatIso(DateTime.makeUnsafe(millis)).slice(0, 10)
+
+const status = Command.make(
+  "status",
+  { json },
+  Effect.fn("archive.status")(function* (flags) {
+    const ledger = yield* ArchiveLedger
+    const datasets = yield* ledger.list
+    const archived = new Set(datasets.filter((d) => d.detachedAtMillis === undefined).map((d) => d.partition))
+    const only = (yield* (yield* ArchiveSource).partitions).filter(({ partition }) => !archived.has(partition))
+    const entries = [
+      ...datasets.map((d) => ({
+        dataset: d.name,
+        table: d.table as string,
+        from: day(d.fromMillis),
+        to: day(d.toMillis),
+        rows: d.rows,
+        bytes: d.bytes,
+        datasetId: d.datasetId,
+        state: d.detachedAtMillis === undefined ? ("both" as const) : ("archive" as const)
+      })),
+      ...only.map((p) => ({
+        dataset: p.partition,
+        table: p.table as string,
+        from: day(p.fromMillis),
+        to: day(p.toMillis),
+        rows: null,
+        bytes: null,
+        datasetId: null,
+        state: "database" as const
+      }))
+    ].sort((a, b) => (a.table === b.table ? (a.from < b.from ? -1 : 1) : a.table < b.table ? -1 : 1))
+    if (flags.json) return yield* Console.log(JSON.stringify({ datasets: entries }))
+    yield* Console.log(
+      Table.table(
+        ["dataset", "from", "to", "rows", "size", "where", "id"],
+        entries.map((e) => [
+          e.dataset,
+          e.from,
+          e.to,
+          e.rows,
+          e.bytes === null ? "" : Table.bytes(e.bytes),
+          { both: "database and archive", archive: "archive", database: "database" }[e.state],
+          e.datasetId?.slice(0, 16)
+        ])
+      ).join("\n")
+    )
+  })
+).pipe(Command.withDescription("what is archived, and what left the database"))
+
+const run = Command.make(
+  "run",
+  { json },
+  Effect.fn("archive.run")(function* (flags) {
+    const done = yield* (yield* Retention).pass
+    yield* Console.log(
+      flags.json
+        ? JSON.stringify(done)
+        : done.busy
+          ? "another process archives"
+          : [
+              `archived ${done.archived.length} partitions: ${done.rows} rows in ${Table.bytes(done.bytes)}`,
+              `${done.detached.length} partitions left the database`,
+              ...done.waiting.map(({ partition, problem }) => `${partition} waits: ${problem}`)
+            ].join("\n")
+    )
+    if (done.busy || done.waiting.length > 0) return yield* new ExitCode({ code: 1 })
+  })
+).pipe(Command.withDescription("one pass: archive what is finished, let go of what is old"))
+
+const verify = Command.make(
+  "verify",
+  {
+    json,
+    dataset: Flag.String("dataset").pipe(Flag.withDescription("only this one, like ticks_20261120"), Flag.optional),
+    deep: Flag.Boolean("deep").pipe(
+      Flag.withDescription("read every row, too, and compare counts and checksums of each column"),
+      Flag.withDefault(false)
+    )
+  },
+  Effect.fn("archive.verify")(function* (flags) {
+    const archive = yield* Archive
+    const all = yield* (yield* ArchiveLedger).list
+    const asked = all.filter(({ name }) => Option.isNone(flags.dataset) || flags.dataset.value === name)
+    if (Option.isSome(flags.dataset) && asked.length === 0)
+      return yield* new SettingError({
+        setting: "--dataset",
+        problem: `"${flags.dataset.value}" is not archived`,
+        fix: "node dist/archive.js status lists what is"
+      })
+    const faults: Array<{ dataset: string; problem: string }> = []
+    for (const dataset of asked) {
+      const problem = (yield* archive.faultIn(dataset)) ?? (flags.deep ? yield* archive.compare(dataset) : undefined)
+      if (problem !== undefined) faults.push({ dataset: dataset.name, problem })
+    }
+    yield* Console.log(
+      flags.json
+        ? JSON.stringify({ verified: asked.length - faults.length, faults })
+        : [
+            ...faults.map(({ dataset, problem }) => `${dataset}: ${problem}`),
+            `${asked.length - faults.length} of ${asked.length} datasets are as they were written`
+          ].join("\n")
+    )
+    if (faults.length > 0) return yield* new ExitCode({ code: 1 })
+  })
+).pipe(Command.withDescription("compare the files with what was written"))
+
+export const archiveCommand = Command.make("archive").pipe(
+  Command.withDescription("Parquet files of what is finished, in ARCHIVE_DIR"),
+  Command.withSubcommands([status, run, verify])
+)
