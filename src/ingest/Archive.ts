@@ -45,6 +45,11 @@ export class Archive extends Context.Service<
     readonly hold: Effect.Effect<boolean, SqlError | SettingError | ArchiveError, Scope.Scope>
     /** The caller holds the archive. Succeeds once files and ledger say the same as the database. */
     readonly partition: (partition: AttachedPartition) => Effect.Effect<Dataset, SqlError | ArchiveError>
+    /**
+     * The caller holds the archive. Writes what only the database has, today included, under `live/`, in place of what was there.
+     * Succeeds with how many rows.
+     */
+    readonly live: Effect.Effect<number, SqlError | ArchiveError>
     /** The first thing wrong with a dataset's files; nothing when all are as they were written. */
     readonly faultIn: (dataset: Dataset) => Effect.Effect<string | undefined, ArchiveError>
     /** Reads every row of a dataset's files, and compares them with what the database had. */
@@ -87,14 +92,18 @@ export class Archive extends Context.Service<
           return file
         })
 
-        const write = Effect.fn("Archive.write")(function* (partition: AttachedPartition, work: string) {
+        /** A partition as files in `work`, shown to hold the same rows. */
+        const written = Effect.fn("Archive.written")(function* (
+          partition: AttachedPartition,
+          name: string,
+          work: string
+        ) {
           const table = archiveTables[partition.table]
           const wanted = { table: partition.table, partition: partition.partition }
-          const name = yield* ledger.nextName(partition.partition)
           const step = (what: ArchiveStep["step"], rows: number) => told({ dataset: name, step: what, rows })
 
-          const activity = yield* ledger.activity(partition.partition)
           const read = yield* source.snapshot(
+            partition.table,
             Effect.fnUntraced(function* (xmin) {
               const widths = yield* source.widths(wanted)
               const fingerprint = yield* source.fingerprint(wanted)
@@ -109,9 +118,8 @@ export class Archive extends Context.Service<
           const rows = Number(read.fingerprint.rows)
           yield* step("staged", rows)
 
-          const units = yield* read.stage.units
           const files: Array<ArchivedFile & { readonly from: string }> = []
-          for (const unit of units) {
+          for (const unit of yield* read.stage.units) {
             const from = path.join(work, `${files.length}.parquet`)
             yield* read.stage.writeUnit(unit, from)
             const { bytes, sha256: hash } = yield* Lake.digest(from)
@@ -127,7 +135,13 @@ export class Archive extends Context.Service<
           const wrong = difference(read.fingerprint, yield* read.stage.fingerprint(files.map(({ from }) => from)))
           if (wrong !== undefined) return yield* new ArchiveError({ problem: `${name}: ${wrong}; no file was kept` })
           yield* step("compared", rows)
+          return { ...read, files, rows, step }
+        })
 
+        const write = Effect.fn("Archive.write")(function* (partition: AttachedPartition, work: string) {
+          const name = yield* ledger.nextName(partition.partition)
+          const activity = yield* ledger.activity(partition.partition)
+          const { files, rows, step, ...read } = yield* written(partition, name, work)
           const listed = files.map(({ from: _, ...file }) => file)
           const dataset: Dataset = {
             ...partition,
@@ -147,7 +161,7 @@ export class Archive extends Context.Service<
             yield* step("published", rows)
           }
           const paths = new Set(listed.map((file) => file.path))
-          for (const old of yield* Lake.filesNamed(directory, table.name, name))
+          for (const old of yield* Lake.filesNamed(directory, partition.table, name))
             if (!paths.has(old)) yield* Lake.remove(directory, old)
           const besides: Array<{ path: string; sha256: string; bytes: number }> = []
           for (const [file, from] of [
@@ -169,17 +183,39 @@ export class Archive extends Context.Service<
           return dataset
         }, Effect.scoped)
 
+        const working = (partition: AttachedPartition) =>
+          Effect.acquireRelease(
+            Effect.try({
+              try: () => fs.mkdtempSync(path.join(scratch, `${partition.partition}-`)),
+              catch: () => new ArchiveError({ problem: `${scratch} cannot be written to` })
+            }),
+            (work) => Effect.sync(() => fs.rmSync(work, { recursive: true, force: true }))
+          )
+
+        const liveOf = Effect.fnUntraced(function* (partition: AttachedPartition, collected: string) {
+          const name = yield* ledger.nextName(partition.partition)
+          const { files, rows } = yield* written(partition, name, yield* working(partition))
+          for (const { from, path: to } of files) yield* Lake.publish(collected, from, to)
+          return rows
+        }, Effect.scoped)
+
+        const live = Effect.gen(function* () {
+          const archived = new Set(
+            (yield* ledger.list).filter((d) => d.detachedAtMillis === undefined).map((d) => d.partition)
+          )
+          const collected = path.join(scratch, "live")
+          yield* Lake.makeEmpty(collected)
+          let rows = 0
+          for (const partition of yield* source.partitions)
+            if (!archived.has(partition.partition)) rows += yield* liveOf(partition, collected)
+          yield* Lake.replaceDirectory(directory, collected, "live")
+          return rows
+        }).pipe(Effect.withSpan("Archive.live"))
+
         return Archive.of({
           hold,
-          partition: (partition) =>
-            Effect.acquireUseRelease(
-              Effect.try({
-                try: () => fs.mkdtempSync(path.join(scratch, `${partition.partition}-`)),
-                catch: () => new ArchiveError({ problem: `${scratch} cannot be written to` })
-              }),
-              (work) => write(partition, work),
-              (work) => Effect.sync(() => fs.rmSync(work, { recursive: true, force: true }))
-            ),
+          live,
+          partition: (partition) => Effect.scoped(Effect.flatMap(working(partition), (work) => write(partition, work))),
           faultIn: Effect.fn("Archive.faultIn")(function* (dataset) {
             for (const file of dataset.files) {
               const fault = yield* Lake.fault(directory, file)

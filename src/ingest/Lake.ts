@@ -101,6 +101,23 @@ export const writeText = Effect.fnUntraced(function* (directory: string, name: s
   yield* publish(directory, from, name)
 })
 
+export const makeEmpty = (directory: string) =>
+  failing(`${directory} cannot be written`, () => {
+    fs.rmSync(directory, { recursive: true, force: true })
+    fs.mkdirSync(directory)
+  })
+
+/** Puts a finished directory in the place of another one. */
+export const replaceDirectory = (directory: string, from: string, name: string) =>
+  failing(`${name} cannot be replaced`, () => {
+    const to = path.join(directory, name)
+    const old = path.join(directory, partial, `old-${name}`)
+    if (fs.existsSync(to)) fs.renameSync(to, old)
+    fs.renameSync(from, to)
+    syncDirectory(directory)
+    fs.rmSync(old, { recursive: true, force: true })
+  })
+
 /** Takes a file away that a newer archive of the same rows does not have any more. */
 export const remove = (directory: string, name: string) =>
   failing(`${name} cannot be removed`, () => fs.rmSync(path.join(directory, name), { force: true }))

@@ -124,7 +124,24 @@ const verify = Command.make(
   })
 ).pipe(Command.withDescription("compare the files with what was written"))
 
+const live = Command.make(
+  "live",
+  { json },
+  Effect.fn("archive.live")(function* (flags) {
+    const archive = yield* Archive
+    if (!(yield* archive.hold)) {
+      yield* Console.log(flags.json ? JSON.stringify({ busy: true }) : "another process archives")
+      return yield* new ExitCode({ code: 1 })
+    }
+    const rows = yield* archive.live
+    yield* archive.describe
+    yield* Console.log(
+      flags.json ? JSON.stringify({ rows, busy: false }) : `${rows} rows that only the database has are in live/`
+    )
+  }, Effect.scoped)
+).pipe(Command.withDescription("copy what is not archived yet, today included, to live/: the views show it, too"))
+
 export const archiveCommand = Command.make("archive").pipe(
   Command.withDescription("Parquet files of what is finished, in ARCHIVE_DIR"),
-  Command.withSubcommands([status, run, verify])
+  Command.withSubcommands([status, run, verify, live])
 )

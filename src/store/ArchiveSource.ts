@@ -49,8 +49,14 @@ export class ArchiveSource extends Context.Service<
   {
     /** Oldest first, without those of no bounds. */
     readonly partitions: Effect.Effect<ReadonlyArray<AttachedPartition>, SqlError>
-    /** All that `read` reads is of one instant. It is told the oldest transaction (mod 2³²) whose rows it may not see. */
-    snapshot<A, E, R>(read: (xmin: number) => Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError, R>
+    /**
+     * All that `read` reads is of one instant, and no partition of `table` leaves meanwhile. It is told the oldest transaction
+     * (mod 2³²) whose rows it may not see.
+     */
+    snapshot<A, E, R>(
+      table: ArchivedTable,
+      read: (xmin: number) => Effect.Effect<A, E, R>
+    ): Effect.Effect<A, E | SqlError, R>
     readonly markets: (wanted: RowsWanted) => Effect.Effect<ReadonlyArray<ArchivedMarket>, SqlError>
     readonly fingerprint: (wanted: RowsWanted) => Effect.Effect<Fingerprint, SqlError>
     /** How wide each decimal column must be; fails where no width is exact. */
@@ -77,12 +83,14 @@ export class ArchiveSource extends Context.Service<
           and b.parent = any (${archivedTables})
         order by b.from_ts, b.parent`.pipe(Effect.withSpan("ArchiveSource.partitions"))
 
-      const snapshot = <A, E, R>(read: (xmin: number) => Effect.Effect<A, E, R>) =>
+      const snapshot = <A, E, R>(table: ArchivedTable, read: (xmin: number) => Effect.Effect<A, E, R>) =>
         sql
           .withTransaction(
             Effect.gen(function* () {
               yield* sql`set transaction isolation level repeatable read, read only`
               yield* sql`set local idle_in_transaction_session_timeout = '10min'`
+              // Before the first look: what a snapshot sees of rows is of one instant, what it sees of partitions is not.
+              yield* sql`lock table ${sql(table)} in access share mode`
               const [row] = yield* sql<{ xmin: number }>`
                 select (pg_snapshot_xmin(pg_current_snapshot())::text::numeric % 4294967296)::float8 as xmin`
               return yield* read(row?.xmin ?? 0)
@@ -181,14 +189,14 @@ export class ArchiveSource extends Context.Service<
         const found: Record<string, DecimalWidth> = {}
         const doubtful: Array<ArchiveColumn> = []
         for (const column of yield* measured(decimals, false))
-          if (fits(column, 6, 12)) found[column.name] = "narrow"
+          if (fits(column, column.places, 18 - column.places)) found[column.name] = "narrow"
           else doubtful.push(column)
         for (const column of yield* measured(doubtful, true)) {
           if (!fits(column, 12, 26))
             return yield* new ArchiveError({
               problem: `${wanted.partition ?? wanted.table}: column ${column.name} holds numbers beyond 26 digits before and 12 after the point, which no file holds exactly; it stays in the database`
             })
-          found[column.name] = fits(column, 6, 12) ? "narrow" : "wide"
+          found[column.name] = fits(column, column.places, 18 - column.places) ? "narrow" : "wide"
         }
         return found
       })
@@ -229,7 +237,7 @@ export class ArchiveSource extends Context.Service<
 
 const fingerprinted = (table: ArchiveTable): ReadonlyArray<ArchiveColumn> => [
   ...table.columns,
-  { name: "ticker", kind: "text" }
+  { name: "ticker", kind: "text", places: 0 }
 ]
 
 /** NaN and the infinities fit nowhere. */

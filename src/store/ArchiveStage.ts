@@ -24,7 +24,8 @@ export interface StageOptions {
 
 export type FileFormat = "parquet" | "csv" | "ndjson"
 
-const parquet = "format parquet, compression zstd, parquet_version v2"
+// Where values hardly repeat, differences take fewer bytes than a dictionary.
+const parquet = "format parquet, compression zstd, compression_level 9, parquet_version v2, dictionary_size_limit 5000"
 const formats: Readonly<Record<FileFormat, string>> = {
   parquet,
   csv: "format csv, header true",
@@ -137,13 +138,13 @@ export const make = Effect.fn("ArchiveStage.make")(function* (
         select (select least(coalesce(min(market), 0), 0) from markets) - row_number() over ()::integer, ticker, series
         from (
           select distinct f.ticker, f.series from read_parquet(${list}, union_by_name = true, hive_partitioning = true, hive_types_autocast = false) f
-          where ${where} and not exists (select from markets m where m.ticker = f.ticker))`)
+          where ${where} and not exists (select 1 from markets m where m.ticker = f.ticker))`)
     else
       yield* duck.run(`
         insert into markets
         select distinct f.ticker, f.ticker, f.series
         from read_parquet(${list}, union_by_name = true, hive_partitioning = true, hive_types_autocast = false) f
-        where ${where} and not exists (select from markets m where m.ticker = f.ticker)`)
+        where ${where} and not exists (select 1 from markets m where m.ticker = f.ticker)`)
     yield* duck.run(`
       insert into staged
       select ${table.market === "market_id" ? "k.market" : ticker}, f."${table.time}"::timestamp::date,
@@ -194,6 +195,21 @@ export const make = Effect.fn("ArchiveStage.make")(function* (
   } satisfies ArchiveStage
 })
 
+/** How wide the decimals of files are that were written from here. */
+export const widthsOf = Effect.fn("ArchiveStage.widthsOf")(function* (
+  files: ReadonlyArray<string>,
+  memoryMegabytes: number
+) {
+  if (files.length === 0) return {}
+  const duck = yield* open({ memoryMegabytes })
+  const rows = yield* duck.rows(`
+    select case when name = 'element' then 'list' else name end as name, max(precision)::int as digits
+    from parquet_schema(${listOf(files)}) where precision is not null group by 1`)
+  return Object.fromEntries(
+    rows.map(({ digits, name }) => [String(name), Number(digits) > 18 ? ("wide" as const) : ("narrow" as const)])
+  )
+}, Effect.scoped)
+
 /** A full disk and the like are failures, not defects. */
 const duringWriting = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.catchDefect(effect, (defect) =>
@@ -219,18 +235,19 @@ const shown = (format: FileFormat) => (column: ArchiveColumn) => {
 
 export const listOf = (files: ReadonlyArray<string>) => `[${files.map(quoted).join(", ")}]`
 
-const decimalType = (name: string, widths: Widths) => (widths[name] === "wide" ? "DECIMAL(38,12)" : "DECIMAL(18,6)")
+const decimalType = ({ name, places }: ArchiveColumn, widths: Widths) =>
+  widths[name] === "wide" ? "DECIMAL(38,12)" : `DECIMAL(18,${places})`
 const unhexed = (value: string) => `decode(unhex(substr(${value}, 2)))`
 
-const stagedType = ({ kind, name }: ArchiveColumn, widths: Widths): string => {
-  switch (kind) {
+const stagedType = (column: ArchiveColumn, widths: Widths): string => {
+  switch (column.kind) {
     case "instant":
     case "bigint":
       return "BIGINT"
     case "decimal":
-      return decimalType(name, widths)
+      return decimalType(column, widths)
     case "decimals":
-      return `${decimalType(name, widths)}[]`
+      return `${decimalType(column, widths)}[]`
     case "integer":
       return "INTEGER"
     case "boolean":
@@ -251,7 +268,7 @@ const fingerprint = Effect.fn("ArchiveStage.fingerprint")(function* (
   widths: Widths,
   files: ReadonlyArray<string>
 ) {
-  const columns: ReadonlyArray<ArchiveColumn> = [...table.columns, { name: "ticker", kind: "text" }]
+  const columns: ReadonlyArray<ArchiveColumn> = [...table.columns, { name: "ticker", kind: "text", places: 0 }]
   const textOf = ({ kind, name }: ArchiveColumn): string => {
     const value = `f."${name}"`
     switch (kind) {
@@ -288,6 +305,7 @@ const fingerprint = Effect.fn("ArchiveStage.fingerprint")(function* (
         return [`sum(${value}::hugeint)`, "0"]
     }
   }
+  // By name, so that a file of other types is compared as it is, not as the first file's types would have it.
   const row = `concat_ws('|', ${columns.map((column) => `coalesce(${textOf(column)}, '~')`).join(", ")})`
   const [found] =
     files.length === 0
@@ -304,7 +322,7 @@ const fingerprint = Effect.fn("ArchiveStage.fingerprint")(function* (
                 ]
               })
               .join(", ")}
-          from read_parquet(${listOf(files)}, hive_partitioning = false) f`)
+          from read_parquet(${listOf(files)}, hive_partitioning = false, union_by_name = true) f`)
   const value = (name: string) => String(found?.[name] ?? "0")
   return {
     rows: value("rows"),

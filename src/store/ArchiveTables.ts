@@ -4,6 +4,8 @@ export type ColumnKind = "instant" | "decimal" | "decimals" | "integer" | "bigin
 export interface ArchiveColumn {
   readonly name: string
   readonly kind: ColumnKind
+  /** Of decimals: digits after the point that the exchange gives, 4 of dollars and 2 of contracts; 0 for any other kind. */
+  readonly places: number
 }
 
 /** A table as it is archived: rows of the database with the market's ticker in place of its number. */
@@ -25,7 +27,10 @@ export type ArchivedTable = (typeof archivedTables)[number]
 /** Raised with any change of names, types or meaning of columns in the files. */
 export const schemaVersion = 1
 
-const of = (kind: ColumnKind, ...names: ReadonlyArray<string>) => names.map((name) => ({ name, kind }))
+const of = (kind: ColumnKind, ...names: ReadonlyArray<string>) => names.map((name) => ({ name, kind, places: 0 }))
+const dollars = (...names: ReadonlyArray<string>) => of("decimal", ...names).map((column) => ({ ...column, places: 4 }))
+const contracts = (...names: ReadonlyArray<string>) =>
+  of("decimal", ...names).map((column) => ({ ...column, places: 2 }))
 
 export const archiveTables: Readonly<Record<ArchivedTable, ArchiveTable>> = {
   ticks: {
@@ -35,11 +40,8 @@ export const archiveTables: Readonly<Record<ArchivedTable, ArchiveTable>> = {
     columns: [
       ...of("instant", "ts"),
       ...of("integer", "received_ms"),
-      ...of(
-        "decimal",
-        "price_dollars",
-        "yes_bid_dollars",
-        "yes_ask_dollars",
+      ...dollars("price_dollars", "yes_bid_dollars", "yes_ask_dollars"),
+      ...contracts(
         "yes_bid_size",
         "yes_ask_size",
         "last_trade_size",
@@ -61,7 +63,8 @@ export const archiveTables: Readonly<Record<ArchivedTable, ArchiveTable>> = {
       ...of("integer", "micros"),
       ...of("instant", "received_at"),
       ...of("uuid", "trade_id"),
-      ...of("decimal", "count", "yes_price_dollars", "no_price_dollars"),
+      ...contracts("count"),
+      ...dollars("yes_price_dollars", "no_price_dollars"),
       ...of("boolean", "taker_yes", "is_block_trade"),
       ...of("integer", "provenance")
     ],
@@ -75,7 +78,8 @@ export const archiveTables: Readonly<Record<ArchivedTable, ArchiveTable>> = {
       ...of("instant", "ts", "received_at"),
       ...of("bigint", "connection", "seq"),
       ...of("boolean", "yes"),
-      ...of("decimal", "price", "delta"),
+      ...dollars("price"),
+      ...contracts("delta"),
       ...of("integer", "provenance")
     ],
     order: ["connection", "seq", "ts", "yes", "price"]
@@ -88,7 +92,10 @@ export const archiveTables: Readonly<Record<ArchivedTable, ArchiveTable>> = {
       ...of("instant", "ts"),
       ...of("bigint", "connection", "seq"),
       ...of("boolean", "requested"),
-      ...of("decimals", "yes_prices", "yes_sizes", "no_prices", "no_sizes"),
+      { name: "yes_prices", kind: "decimals", places: 4 },
+      { name: "yes_sizes", kind: "decimals", places: 2 },
+      { name: "no_prices", kind: "decimals", places: 4 },
+      { name: "no_sizes", kind: "decimals", places: 2 },
       ...of("integer", "provenance")
     ],
     order: ["connection", "seq", "ts"]
@@ -100,8 +107,7 @@ export const archiveTables: Readonly<Record<ArchivedTable, ArchiveTable>> = {
     columns: [
       ...of("integer", "period_interval_minutes"),
       ...of("instant", "start_period_ts", "end_period_ts"),
-      ...of(
-        "decimal",
+      ...dollars(
         "open",
         "high",
         "low",
@@ -115,10 +121,9 @@ export const archiveTables: Readonly<Record<ArchivedTable, ArchiveTable>> = {
         "yes_ask_open",
         "yes_ask_high",
         "yes_ask_low",
-        "yes_ask_close",
-        "volume",
-        "open_interest"
+        "yes_ask_close"
       ),
+      ...contracts("volume", "open_interest"),
       ...of("integer", "provenance"),
       ...of("instant", "fetched_at")
     ],
@@ -126,7 +131,7 @@ export const archiveTables: Readonly<Record<ArchivedTable, ArchiveTable>> = {
   }
 }
 
-/** Decimals are exact at 18 digits, 6 of them after the point, where every value of the column fits; else at 38 and 12. */
+/** Decimals have 18 digits, `places` of them after the point, where every value of the column fits exactly; else 38 and 12. */
 export type DecimalWidth = "narrow" | "wide"
 export type Widths = Readonly<Record<string, DecimalWidth>>
 
