@@ -155,4 +155,55 @@ describe("Retention", () => {
       assert.deepStrictEqual((yield* passAt(lake, 9)).detached, [partitionOf("ticks", 0)])
     }).pipe(Effect.scoped, Effect.provide(TestDatabase.layer))
   )
+
+  it.live("keeps what coverage must know of ticks that left", () =>
+    Effect.gen(function* () {
+      const sql = yield* PgClient.PgClient
+      const lake = yield* Programs.folder
+      yield* catalog
+      for (const day of [0, 1]) {
+        yield* tickDay(day)
+        yield* ticksOf(day, 300)
+      }
+      const heard = sql<{ ticker: string; at: string }>`
+        select distinct ticker, rfc3339(heard_at) as at
+        from coverage_hours('{KXBTC-1-A,KXETH-1-A}', '{2026-08-01T00:00Z,2026-08-01T00:00Z}', '{2026-08-03T00:00Z,2026-08-03T00:00Z}',
+          '2026-08-20T00:00Z', '1 minute') order by ticker`
+      const before = yield* heard
+      assert.strictEqual(before[0]?.at, "2026-08-01T00:00:00.000000Z")
+      assert.strictEqual((yield* passAt(lake, 9)).detached.length, 2)
+      assert.deepStrictEqual(yield* heard, before)
+      const minutes = yield* sql<{ minute: string; ticks: number; open: string; mid: string | null; volume: string }>`
+        select rfc3339(minute) as minute, ticks, open::text, implied_yes_mid::text as mid, volume::text
+        from market_tick_minutes where ticker = 'KXETH-1-A' order by minute limit 2`
+      assert.strictEqual(minutes[0]?.minute, "2026-08-01T00:04:00.000000Z")
+      assert.deepStrictEqual(
+        minutes.map(({ ticks, volume }) => [ticks, volume]),
+        [
+          [1, "1"],
+          [1, "4"]
+        ]
+      )
+    }).pipe(Effect.scoped, Effect.provide(TestDatabase.layer))
+  )
+
+  it.live("archives one partition for a job, once", () =>
+    Effect.gen(function* () {
+      const lake = yield* Programs.folder
+      yield* catalog
+      yield* tickDay(0)
+      yield* ticksOf(0, 30)
+      yield* Effect.gen(function* () {
+        const { archiveOne } = yield* Retention
+        const ledger = yield* ArchiveLedger
+        const name = partitionOf("ticks", 0)
+        assert.isUndefined(yield* archiveOne("ticks", name))
+        const [first] = yield* ledger.list
+        assert.isUndefined(yield* archiveOne("ticks", name))
+        assert.deepStrictEqual(yield* ledger.list, [first!])
+        assert.strictEqual(yield* archiveOne("trades", name), `trades has no partition ${name}`)
+        assert.match((yield* archiveOne("ticks", "ticks_default")) ?? "", /has no partition/)
+      }).pipe(Effect.provide(archiveIn(lake, firstDay + dayMillis)))
+    }).pipe(Effect.scoped, Effect.provide(TestDatabase.layer))
+  )
 })
