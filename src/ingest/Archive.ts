@@ -99,7 +99,8 @@ export class Archive extends Context.Service<
           work: string
         ) {
           const table = archiveTables[partition.table]
-          const wanted = { table: partition.table, partition: partition.partition }
+          const { fromMillis, toMillis } = partition
+          const wanted = { table: partition.table, fromMillis, toMillis }
           const step = (what: ArchiveStep["step"], rows: number) => told({ dataset: name, step: what, rows })
 
           const read = yield* source.snapshot(

@@ -13,7 +13,7 @@ import { archiveTables, type Widths } from "../store/ArchiveTables.ts"
 import { quoted } from "../store/DuckDb.ts"
 import * as Lake from "./Lake.ts"
 
-export interface ExportQuery extends Omit<RowsWanted, "partition"> {
+export interface ExportQuery extends RowsWanted {
   readonly fromMillis: number
   /** Excluded. */
   readonly toMillis: number

@@ -26,10 +26,9 @@ export interface AttachedPartition {
   readonly toMillis: number
 }
 
-/** Rows to read: a partition as it is, or those rows of a table that the rest says. */
+/** Rows to read: those of a table that the rest says. A partition is its span: nobody but the owner may read it by its name. */
 export interface RowsWanted {
   readonly table: ArchivedTable
-  readonly partition?: string
   readonly tickers?: ReadonlyArray<string>
   readonly series?: ReadonlyArray<string>
   readonly fromMillis?: number
@@ -119,7 +118,7 @@ export class ArchiveSource extends Context.Service<
         return parts.length === 0 ? sql`true` : sql.and(parts)
       }
       const from = (wanted: RowsWanted): Fragment =>
-        sql`${sql(wanted.partition ?? wanted.table)} t where ${conditions(archiveTables[wanted.table], wanted)}`
+        sql`${sql(wanted.table)} t where ${conditions(archiveTables[wanted.table], wanted)}`
       const withTicker = (wanted: RowsWanted): Fragment => {
         const table = archiveTables[wanted.table]
         const columns = table.columns.map(({ name }) => `t."${name}"`).join(", ")
@@ -194,7 +193,7 @@ export class ArchiveSource extends Context.Service<
         for (const column of yield* measured(doubtful, true)) {
           if (!fits(column, 12, 26))
             return yield* new ArchiveError({
-              problem: `${wanted.partition ?? wanted.table}: column ${column.name} holds numbers beyond 26 digits before and 12 after the point, which no file holds exactly; it stays in the database`
+              problem: `${wanted.table}: column ${column.name} holds numbers beyond 26 digits before and 12 after the point, which no file holds exactly; it stays in the database`
             })
           found[column.name] = fits(column, column.places, 18 - column.places) ? "narrow" : "wide"
         }
