@@ -9,7 +9,7 @@ insert into archive_lake default values;
 -- dataset of its own: <partition>-2.
 create table archive_datasets (
   name text primary key,
-  parent text not null,
+  parent text not null check (parent in ('ticks', 'trades', 'book_events', 'book_snapshots', 'market_candles')),
   partition text not null,
   from_ts timestamptz not null,
   to_ts timestamptz not null,

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 import * as SqlClient from "effect/sql/SqlClient"
-import { isSqlError, type SqlError } from "effect/sql/SqlError"
+import type { SqlError } from "effect/sql/SqlError"
 import type { Fragment } from "effect/sql/Statement"
 import { ArchiveError } from "./ArchiveError.ts"
 import {
@@ -17,6 +17,7 @@ import {
   plain,
   type Widths
 } from "./ArchiveTables.ts"
+import { transaction } from "./Transaction.ts"
 
 export interface AttachedPartition {
   readonly table: ArchivedTable
@@ -82,20 +83,20 @@ export class ArchiveSource extends Context.Service<
           and b.parent = any (${archivedTables})
         order by b.from_ts, b.parent`.pipe(Effect.withSpan("ArchiveSource.partitions"))
 
+      const inTransaction = transaction(sql)
       const snapshot = <A, E, R>(table: ArchivedTable, read: (xmin: number) => Effect.Effect<A, E, R>) =>
-        sql
-          .withTransaction(
-            Effect.gen(function* () {
-              yield* sql`set transaction isolation level repeatable read, read only`
-              yield* sql`set local idle_in_transaction_session_timeout = '10min'`
-              // Before the first look: what a snapshot sees of rows is of one instant, what it sees of partitions is not.
-              yield* sql`lock table ${sql(table)} in access share mode`
-              const [row] = yield* sql<{ xmin: number }>`
-                select (pg_snapshot_xmin(pg_current_snapshot())::text::numeric % 4294967296)::float8 as xmin`
-              return yield* read(row?.xmin ?? 0)
-            })
-          )
-          .pipe(Effect.catchDefect((defect) => (isSqlError(defect) ? Effect.fail(defect) : Effect.die(defect))))
+        inTransaction(
+          Effect.gen(function* () {
+            yield* sql`set transaction isolation level repeatable read, read only`
+            // While DuckDB takes rows in, the connection waits.
+            yield* sql`set local idle_in_transaction_session_timeout = '10min'`
+            // Before the first look: what a snapshot sees of rows is of one instant, what it sees of partitions is not.
+            yield* sql`lock table ${sql(table)} in access share mode`
+            const [row] = yield* sql<{ xmin: number }>`
+              select (pg_snapshot_xmin(pg_current_snapshot())::text::numeric % 4294967296)::float8 as xmin`
+            return yield* read(row?.xmin ?? 0)
+          })
+        )
 
       const conditions = (table: ArchiveTable, wanted: RowsWanted): Fragment => {
         const ids = (tickers: Fragment) =>
