@@ -39,7 +39,7 @@ const shapes: Readonly<Record<ArchivedTable, { readonly view: string; readonly c
     view: "market_ticks",
     columns: `r.ts, r.ticker, r.price_dollars, r.yes_bid_dollars, r.yes_ask_dollars, r.yes_bid_size, r.yes_ask_size,
   r.last_trade_size, r.volume, r.open_interest, r.dollar_volume, r.dollar_open_interest,
-  case when r.yes_bid_dollars > 0 and r.yes_ask_dollars < 1 then (r.yes_bid_dollars + r.yes_ask_dollars) / 2 end as implied_yes_mid,
+  case when r.yes_bid_dollars > 0 and r.yes_ask_dollars < 1 then (r.yes_bid_dollars + r.yes_ask_dollars) * 0.5 end as implied_yes_mid,
   r.ts + to_milliseconds(r.received_ms) as received_at, ${provenance}`
   },
   trades: {

@@ -140,6 +140,11 @@ describe("Archive", () => {
           archiveIn(lake, firstDay + 40 * dayMillis)
         )
         assert.deepStrictEqual(waiting, [])
+        const mids = yield* askViews(
+          lake,
+          "select count(implied_yes_mid) as n, typeof(any_value(implied_yes_mid)) as type from market_ticks"
+        )
+        assert.match(String(mids[0]?.["type"]), /^DECIMAL/)
         for (const table of archivedTables) {
           const { inDatabase, inFiles } = yield* bothSides(lake, table)
           assert.strictEqual(inDatabase.length, rows.length)
