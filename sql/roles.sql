@@ -33,20 +33,20 @@ begin
     from pg_class c
     where c.relnamespace = 'public'::regnamespace and c.relowner <> 'kalshi_owner'::regrole and c.relkind in ('r', 'p', 'v', 'S')
       and (c.relname = any (array[
-  'active_markets', 'admin_audit', 'api_tokens', 'book_events', 'book_events_default', 'book_snapshots',
-  'book_snapshots_default', 'candle_ranges', 'capture_gaps', 'capture_starts', 'consistency_checks', 'coverage',
-  'coverage_by_day', 'coverage_days', 'coverage_days_stale', 'coverage_frontiers', 'coverage_heard', 'coverage_progress',
-  'coverage_stale', 'event_cards', 'event_cards_stale', 'event_counts', 'event_leader_latest', 'event_outcomes_latest',
-  'event_quotes', 'event_quotes_refreshed', 'events', 'forecast_budget', 'forecast_leaderboard', 'forecast_schedule',
-  'forecast_scores', 'gap_repairs', 'import_faults', 'import_progress', 'import_ranges', 'import_runs', 'import_sources',
-  'ingest_state', 'journal_fences', 'journal_positions', 'lifecycle_events', 'lifecycle_waiting', 'market_candles',
-  'market_candles_default', 'market_coverage', 'market_keys', 'market_predictions', 'market_quotes', 'market_tick_frames',
-  'market_ticks', 'market_ticks_latest', 'market_trades', 'markets', 'metadata_changes', 'metadata_field_changes',
-  'orderbook_events', 'orderbook_snapshots', 'portal_login_attempts', 'portal_sessions', 'portal_sessions_ended',
-  'prediction_runs', 'prediction_scores', 'quarantine', 'queue_finished', 'queue_jobs', 'queue_workers', 'rag_documents',
-  'rate_limit_buckets', 'schema_version', 'series', 'service_instances', 'shard_leases', 'slot_feeds', 'tick_frames',
-  'tick_frames_default', 'ticks', 'ticks_default', 'ticks_latest', 'trade_windows', 'trades', 'trades_default', 'work_queue',
-  'ws_members'
+  'active_markets', 'admin_audit', 'api_tokens', 'archive_datasets', 'archive_lake', 'book_events', 'book_events_default',
+  'book_snapshots', 'book_snapshots_default', 'candle_ranges', 'capture_gaps', 'capture_starts', 'consistency_checks',
+  'coverage', 'coverage_by_day', 'coverage_days', 'coverage_days_stale', 'coverage_frontiers', 'coverage_heard',
+  'coverage_progress', 'coverage_stale', 'event_cards', 'event_cards_stale', 'event_counts', 'event_leader_latest',
+  'event_outcomes_latest', 'event_quotes', 'event_quotes_refreshed', 'events', 'forecast_budget', 'forecast_leaderboard',
+  'forecast_schedule', 'forecast_scores', 'gap_repairs', 'import_faults', 'import_progress', 'import_ranges', 'import_runs',
+  'import_sources', 'ingest_state', 'journal_fences', 'journal_positions', 'lifecycle_events', 'lifecycle_waiting',
+  'market_candles', 'market_candles_default', 'market_coverage', 'market_keys', 'market_predictions', 'market_quotes',
+  'market_tick_frames', 'market_tick_minutes', 'market_ticks', 'market_ticks_latest', 'market_trades', 'markets',
+  'metadata_changes', 'metadata_field_changes', 'orderbook_events', 'orderbook_snapshots', 'portal_login_attempts',
+  'portal_sessions', 'portal_sessions_ended', 'prediction_runs', 'prediction_scores', 'quarantine', 'queue_finished',
+  'queue_jobs', 'queue_workers', 'rag_documents', 'rate_limit_buckets', 'schema_version', 'series', 'service_instances',
+  'shard_leases', 'slot_feeds', 'tick_frames', 'tick_frames_default', 'tick_minutes', 'ticks', 'ticks_default',
+  'ticks_latest', 'trade_windows', 'trades', 'trades_default', 'work_queue', 'ws_members'
       ]) or c.relname = 'queue_positions' or exists (
         select from pg_inherits i join pg_class p on p.oid = i.inhparent
         where i.inhrelid = c.oid and p.relname in ('ticks', 'tick_frames', 'trades', 'book_events', 'book_snapshots', 'market_candles')))
@@ -56,20 +56,21 @@ begin
   for thing in
     select p.oid::regprocedure as name from pg_proc p
     where p.pronamespace = 'public'::regnamespace and p.proowner <> 'kalshi_owner'::regrole and p.proname = any (array[
-  'advance_market_clock', 'book_at', 'book_base', 'book_quality_at', 'brier', 'budget_day', 'candles_from_trades',
-  'candles_make_coverage_stale', 'claim_forecasts', 'claim_waiting_lifecycle', 'compare_quote_candles',
+  'advance_market_clock', 'archive_changes', 'book_at', 'book_base', 'book_quality_at', 'brier', 'budget_day',
+  'candles_from_trades', 'candles_make_coverage_stale', 'claim_forecasts', 'claim_waiting_lifecycle', 'compare_quote_candles',
   'compare_trade_candles', 'count_event_cards', 'coverage_compute', 'coverage_hours', 'coverage_plan', 'coverage_span',
-  'coverage_state', 'ensure_candle_partition', 'ensure_day_partition', 'ensure_partition', 'ensure_tick_partition',
-  'estimated_rows', 'event_as_of', 'event_makes_card_stale', 'far_future', 'far_past', 'fees_as_of', 'finish_forecast',
-  'forecast_eligible', 'forecast_horizon', 'gap_concerns', 'gap_makes_coverage_stale', 'hour_of', 'hours_make_day_stale',
-  'implied_yes_mid', 'import_instant', 'import_settlement', 'inner_product', 'is_kept_metadata', 'link_live', 'link_lost',
-  'log_loss', 'market_as_of', 'market_is_closed', 'market_makes_card_stale', 'market_makes_coverage_stale',
-  'market_search_words', 'market_slot', 'market_stage', 'markets_claim_lifecycle', 'metadata_as_of', 'narrow_gaps',
-  'next_status', 'note_capture_start', 'provenance_name', 'queue_beat', 'queue_cancel', 'queue_claim', 'queue_clean',
-  'queue_complete', 'queue_enqueue', 'queue_fail', 'queue_hold', 'queue_join', 'queue_leave', 'queue_promote', 'queue_purge',
-  'queue_release', 'queue_rescue', 'queue_revive', 'queue_set_back', 'ranges_make_coverage_stale', 'received_at',
-  'record_metadata_change', 'refresh_active_markets', 'refresh_active_quotes', 'refresh_coverage_day', 'refresh_event_cards',
-  'refresh_event_quotes', 'reserve_call', 'rfc3339', 'score_forecasts', 'series_as_of', 'set_left_out', 'settled_value',
+  'coverage_state', 'detach_archived', 'ensure_candle_partition', 'ensure_day_partition', 'ensure_partition',
+  'ensure_tick_partition', 'estimated_rows', 'event_as_of', 'event_makes_card_stale', 'far_future', 'far_past', 'fees_as_of',
+  'finish_forecast', 'forecast_eligible', 'forecast_horizon', 'gap_concerns', 'gap_makes_coverage_stale', 'hour_of',
+  'hours_make_day_stale', 'implied_yes_mid', 'import_instant', 'import_settlement', 'inner_product', 'is_kept_metadata',
+  'link_live', 'link_lost', 'log_loss', 'market_as_of', 'market_is_closed', 'market_makes_card_stale',
+  'market_makes_coverage_stale', 'market_search_words', 'market_slot', 'market_stage', 'markets_claim_lifecycle',
+  'metadata_as_of', 'narrow_gaps', 'next_status', 'note_capture_start', 'partition_activity', 'partition_bounds',
+  'provenance_name', 'queue_beat', 'queue_cancel', 'queue_claim', 'queue_clean', 'queue_complete', 'queue_enqueue',
+  'queue_fail', 'queue_hold', 'queue_join', 'queue_leave', 'queue_promote', 'queue_purge', 'queue_release', 'queue_rescue',
+  'queue_revive', 'queue_set_back', 'ranges_make_coverage_stale', 'received_at', 'record_metadata_change',
+  'refresh_active_markets', 'refresh_active_quotes', 'refresh_coverage_day', 'refresh_event_cards', 'refresh_event_quotes',
+  'reserve_call', 'rfc3339', 'roll_up_ticks', 'score_forecasts', 'series_as_of', 'set_left_out', 'settled_value',
   'slots_without_gap', 'smallints', 'span_ms', 'sweep_waiting_lifecycle', 'top_of_book_at', 'trades_complete',
   'work_queue_insert', 'ws_heartbeat', 'ws_leave', 'ws_release'
     ])
@@ -83,35 +84,37 @@ grant usage on schema public to kalshi_rest, kalshi_ws, kalshi_worker, kalshi_pr
 
 -- Nothing, to begin with.
 revoke all on
-  active_markets, admin_audit, api_tokens, book_events, book_events_default, book_snapshots, book_snapshots_default,
-  candle_ranges, capture_gaps, capture_starts, consistency_checks, coverage, coverage_by_day, coverage_days,
-  coverage_days_stale, coverage_frontiers, coverage_heard, coverage_progress, coverage_stale, event_cards, event_cards_stale,
-  event_counts, event_leader_latest, event_outcomes_latest, event_quotes, event_quotes_refreshed, events, forecast_budget,
-  forecast_leaderboard, forecast_schedule, forecast_scores, gap_repairs, import_faults, import_progress, import_ranges,
-  import_runs, import_sources, ingest_state, journal_fences, journal_positions, lifecycle_events, lifecycle_waiting,
-  market_candles, market_candles_default, market_coverage, market_keys, market_predictions, market_quotes, market_tick_frames,
-  market_ticks, market_ticks_latest, market_trades, markets, metadata_changes, metadata_field_changes, orderbook_events,
-  orderbook_snapshots, portal_login_attempts, portal_sessions, portal_sessions_ended, prediction_runs, prediction_scores,
-  quarantine, queue_finished, queue_jobs, queue_workers, rag_documents, rate_limit_buckets, schema_version, series,
-  service_instances, shard_leases, slot_feeds, tick_frames, tick_frames_default, ticks, ticks_default, ticks_latest,
-  trade_windows, trades, trades_default, work_queue, ws_members
+  active_markets, admin_audit, api_tokens, archive_datasets, archive_lake, book_events, book_events_default, book_snapshots,
+  book_snapshots_default, candle_ranges, capture_gaps, capture_starts, consistency_checks, coverage, coverage_by_day,
+  coverage_days, coverage_days_stale, coverage_frontiers, coverage_heard, coverage_progress, coverage_stale, event_cards,
+  event_cards_stale, event_counts, event_leader_latest, event_outcomes_latest, event_quotes, event_quotes_refreshed, events,
+  forecast_budget, forecast_leaderboard, forecast_schedule, forecast_scores, gap_repairs, import_faults, import_progress,
+  import_ranges, import_runs, import_sources, ingest_state, journal_fences, journal_positions, lifecycle_events,
+  lifecycle_waiting, market_candles, market_candles_default, market_coverage, market_keys, market_predictions, market_quotes,
+  market_tick_frames, market_tick_minutes, market_ticks, market_ticks_latest, market_trades, markets, metadata_changes,
+  metadata_field_changes, orderbook_events, orderbook_snapshots, portal_login_attempts, portal_sessions,
+  portal_sessions_ended, prediction_runs, prediction_scores, quarantine, queue_finished, queue_jobs, queue_workers,
+  rag_documents, rate_limit_buckets, schema_version, series, service_instances, shard_leases, slot_feeds, tick_frames,
+  tick_frames_default, tick_minutes, ticks, ticks_default, ticks_latest, trade_windows, trades, trades_default, work_queue,
+  ws_members
 from public, kalshi_rest, kalshi_ws, kalshi_worker, kalshi_predictor, kalshi_portal, kalshi_admin;
 revoke all on sequence queue_positions from public, kalshi_rest, kalshi_ws, kalshi_worker, kalshi_predictor, kalshi_portal, kalshi_admin;
 revoke all on function
-  advance_market_clock, book_at, book_base, book_quality_at, brier, budget_day, candles_from_trades,
+  advance_market_clock, archive_changes, book_at, book_base, book_quality_at, brier, budget_day, candles_from_trades,
   candles_make_coverage_stale, claim_forecasts, claim_waiting_lifecycle, compare_quote_candles, compare_trade_candles,
-  count_event_cards, coverage_compute, coverage_hours, coverage_plan, coverage_span, coverage_state, ensure_candle_partition,
-  ensure_day_partition, ensure_partition, ensure_tick_partition, estimated_rows, event_as_of, event_makes_card_stale,
-  far_future, far_past, fees_as_of, finish_forecast, forecast_eligible, forecast_horizon, gap_concerns,
-  gap_makes_coverage_stale, hour_of, hours_make_day_stale, implied_yes_mid, import_instant, import_settlement, inner_product,
-  is_kept_metadata, link_live, link_lost, log_loss, market_as_of, market_is_closed, market_makes_card_stale,
+  count_event_cards, coverage_compute, coverage_hours, coverage_plan, coverage_span, coverage_state, detach_archived,
+  ensure_candle_partition, ensure_day_partition, ensure_partition, ensure_tick_partition, estimated_rows, event_as_of,
+  event_makes_card_stale, far_future, far_past, fees_as_of, finish_forecast, forecast_eligible, forecast_horizon,
+  gap_concerns, gap_makes_coverage_stale, hour_of, hours_make_day_stale, implied_yes_mid, import_instant, import_settlement,
+  inner_product, is_kept_metadata, link_live, link_lost, log_loss, market_as_of, market_is_closed, market_makes_card_stale,
   market_makes_coverage_stale, market_search_words, market_slot, market_stage, markets_claim_lifecycle, metadata_as_of,
-  narrow_gaps, next_status, note_capture_start, provenance_name, queue_beat, queue_cancel, queue_claim, queue_clean,
-  queue_complete, queue_enqueue, queue_fail, queue_hold, queue_join, queue_leave, queue_promote, queue_purge, queue_release,
-  queue_rescue, queue_revive, queue_set_back, ranges_make_coverage_stale, received_at, record_metadata_change,
-  refresh_active_markets, refresh_active_quotes, refresh_coverage_day, refresh_event_cards, refresh_event_quotes,
-  reserve_call, rfc3339, score_forecasts, series_as_of, set_left_out, settled_value, slots_without_gap, smallints, span_ms,
-  sweep_waiting_lifecycle, top_of_book_at, trades_complete, work_queue_insert, ws_heartbeat, ws_leave, ws_release
+  narrow_gaps, next_status, note_capture_start, partition_activity, partition_bounds, provenance_name, queue_beat,
+  queue_cancel, queue_claim, queue_clean, queue_complete, queue_enqueue, queue_fail, queue_hold, queue_join, queue_leave,
+  queue_promote, queue_purge, queue_release, queue_rescue, queue_revive, queue_set_back, ranges_make_coverage_stale,
+  received_at, record_metadata_change, refresh_active_markets, refresh_active_quotes, refresh_coverage_day,
+  refresh_event_cards, refresh_event_quotes, reserve_call, rfc3339, roll_up_ticks, score_forecasts, series_as_of,
+  set_left_out, settled_value, slots_without_gap, smallints, span_ms, sweep_waiting_lifecycle, top_of_book_at,
+  trades_complete, work_queue_insert, ws_heartbeat, ws_leave, ws_release
 from public, kalshi_rest, kalshi_ws, kalshi_worker, kalshi_predictor, kalshi_portal, kalshi_admin;
 
 -- These run as the owner, in a schema where nobody else can put a table or a function of the same name.
@@ -120,6 +123,7 @@ alter function candles_make_coverage_stale security definer set search_path = pu
 alter function claim_forecasts security definer set search_path = public, pg_temp;
 alter function coverage_compute security definer set search_path = public, pg_temp;
 alter function coverage_plan security definer set search_path = public, pg_temp;
+alter function detach_archived security definer set search_path = public, pg_temp;
 alter function ensure_candle_partition security definer set search_path = public, pg_temp;
 alter function ensure_day_partition security definer set search_path = public, pg_temp;
 alter function ensure_tick_partition security definer set search_path = public, pg_temp;
@@ -189,8 +193,9 @@ grant execute on function
   compare_trade_candles, coverage_compute, coverage_hours, coverage_plan, coverage_span, coverage_state,
   ensure_candle_partition, ensure_day_partition, estimated_rows, far_future, far_past, forecast_horizon, gap_concerns,
   hour_of, implied_yes_mid, inner_product, is_kept_metadata, log_loss, market_is_closed, market_search_words, market_slot,
-  market_stage, next_status, provenance_name, queue_cancel, queue_enqueue, queue_purge, queue_revive, received_at,
-  refresh_active_markets, rfc3339, settled_value, smallints, span_ms, sweep_waiting_lifecycle, trades_complete
+  market_stage, next_status, partition_activity, partition_bounds, provenance_name, queue_cancel, queue_enqueue, queue_purge,
+  queue_revive, received_at, refresh_active_markets, rfc3339, settled_value, smallints, span_ms, sweep_waiting_lifecycle,
+  trades_complete
 to kalshi_rest;
 
 -- ws: live capture: ticks, trades, books, the lifecycle, the ledger of gaps
@@ -227,8 +232,8 @@ grant execute on function
   advance_market_clock, brier, budget_day, coverage_span, coverage_state, ensure_candle_partition, ensure_day_partition,
   estimated_rows, far_future, far_past, forecast_horizon, hour_of, implied_yes_mid, inner_product, is_kept_metadata,
   link_live, link_lost, log_loss, market_is_closed, market_search_words, market_slot, market_stage, narrow_gaps, next_status,
-  provenance_name, received_at, refresh_active_markets, rfc3339, set_left_out, settled_value, smallints, span_ms,
-  ws_heartbeat, ws_leave, ws_release
+  partition_activity, partition_bounds, provenance_name, received_at, refresh_active_markets, rfc3339, set_left_out,
+  settled_value, smallints, span_ms, ws_heartbeat, ws_leave, ws_release
 to kalshi_ws;
 
 -- worker: jobs of the work queue: the heavy pulls of history
@@ -252,9 +257,9 @@ grant update (outcome, detail, ended_at) on admin_audit to kalshi_worker;
 grant execute on function
   brier, budget_day, coverage_span, coverage_state, ensure_candle_partition, ensure_day_partition, estimated_rows, far_future,
   far_past, forecast_horizon, hour_of, implied_yes_mid, inner_product, is_kept_metadata, log_loss, market_is_closed,
-  market_search_words, market_slot, market_stage, next_status, provenance_name, queue_beat, queue_claim, queue_clean,
-  queue_complete, queue_fail, queue_hold, queue_join, queue_leave, queue_promote, queue_release, queue_rescue, received_at,
-  rfc3339, settled_value, smallints, span_ms, trades_complete
+  market_search_words, market_slot, market_stage, next_status, partition_activity, partition_bounds, provenance_name,
+  queue_beat, queue_claim, queue_clean, queue_complete, queue_fail, queue_hold, queue_join, queue_leave, queue_promote,
+  queue_release, queue_rescue, received_at, rfc3339, settled_value, smallints, span_ms, trades_complete
 to kalshi_worker;
 
 -- predictor: forecasts, their scores, the documents they are given
@@ -284,8 +289,8 @@ grant update (outcome, detail, ended_at) on admin_audit to kalshi_predictor;
 grant execute on function
   brier, budget_day, claim_forecasts, coverage_span, coverage_state, estimated_rows, far_future, far_past, finish_forecast,
   forecast_eligible, forecast_horizon, hour_of, implied_yes_mid, inner_product, is_kept_metadata, log_loss, market_is_closed,
-  market_search_words, market_slot, market_stage, next_status, provenance_name, received_at, reserve_call, rfc3339,
-  score_forecasts, settled_value, smallints, span_ms
+  market_search_words, market_slot, market_stage, next_status, partition_activity, partition_bounds, provenance_name,
+  received_at, reserve_call, rfc3339, score_forecasts, settled_value, smallints, span_ms
 to kalshi_predictor;
 
 -- portal: pages and API for people; reads, and keeps its own lists up to date
@@ -293,13 +298,14 @@ grant insert on
   admin_audit
 to kalshi_portal;
 grant select on
-  active_markets, book_events, book_snapshots, candle_ranges, capture_gaps, capture_starts, consistency_checks, coverage,
-  coverage_by_day, coverage_days, coverage_progress, event_cards, event_cards_stale, event_counts, event_leader_latest,
-  event_outcomes_latest, event_quotes, events, forecast_leaderboard, forecast_scores, gap_repairs, ingest_state,
-  journal_positions, lifecycle_events, market_candles, market_coverage, market_keys, market_predictions, market_quotes,
-  market_tick_frames, market_ticks, market_ticks_latest, market_trades, markets, metadata_changes, metadata_field_changes,
-  orderbook_events, orderbook_snapshots, prediction_runs, prediction_scores, quarantine, queue_finished, queue_jobs,
-  queue_workers, schema_version, series, slot_feeds, ticks, ticks_latest, trade_windows, trades, work_queue
+  active_markets, archive_datasets, book_events, book_snapshots, candle_ranges, capture_gaps, capture_starts,
+  consistency_checks, coverage, coverage_by_day, coverage_days, coverage_progress, event_cards, event_cards_stale,
+  event_counts, event_leader_latest, event_outcomes_latest, event_quotes, events, forecast_leaderboard, forecast_scores,
+  gap_repairs, ingest_state, journal_positions, lifecycle_events, market_candles, market_coverage, market_keys,
+  market_predictions, market_quotes, market_tick_frames, market_tick_minutes, market_ticks, market_ticks_latest,
+  market_trades, markets, metadata_changes, metadata_field_changes, orderbook_events, orderbook_snapshots, prediction_runs,
+  prediction_scores, quarantine, queue_finished, queue_jobs, queue_workers, schema_version, series, slot_feeds, tick_minutes,
+  ticks, ticks_latest, trade_windows, trades, work_queue
 to kalshi_portal;
 grant select, insert, delete on
   portal_sessions_ended
@@ -319,25 +325,30 @@ grant update (rest_price_dollars, rest_yes_bid_dollars, rest_yes_ask_dollars, re
 grant execute on function
   book_at, book_base, book_quality_at, brier, budget_day, coverage_span, coverage_state, estimated_rows, far_future, far_past,
   forecast_horizon, gap_concerns, hour_of, implied_yes_mid, inner_product, is_kept_metadata, log_loss, market_is_closed,
-  market_search_words, market_slot, market_stage, next_status, provenance_name, queue_enqueue, queue_revive, received_at,
-  refresh_active_quotes, refresh_coverage_day, refresh_event_cards, rfc3339, settled_value, smallints, span_ms
+  market_search_words, market_slot, market_stage, next_status, partition_activity, partition_bounds, provenance_name,
+  queue_enqueue, queue_revive, received_at, refresh_active_quotes, refresh_coverage_day, refresh_event_cards, rfc3339,
+  settled_value, smallints, span_ms
 to kalshi_portal;
 
 -- admin: an operator's commands: looks at everything but secrets, mends what loops left behind
 grant select on
-  active_markets, book_events, book_events_default, book_snapshots, book_snapshots_default, candle_ranges, capture_gaps,
-  capture_starts, consistency_checks, coverage, coverage_by_day, coverage_days, coverage_frontiers, coverage_heard,
-  coverage_progress, coverage_stale, event_cards, event_cards_stale, event_counts, event_leader_latest, event_outcomes_latest,
-  event_quotes, events, forecast_budget, forecast_leaderboard, forecast_schedule, forecast_scores, import_faults,
-  import_progress, import_ranges, import_runs, import_sources, journal_fences, journal_positions, lifecycle_events,
-  lifecycle_waiting, market_candles, market_candles_default, market_coverage, market_keys, market_predictions, market_quotes,
-  market_tick_frames, market_ticks, market_ticks_latest, market_trades, markets, metadata_changes, metadata_field_changes,
-  orderbook_events, orderbook_snapshots, portal_sessions_ended, prediction_runs, prediction_scores, queue_workers,
-  rag_documents, rate_limit_buckets, schema_version, series, shard_leases, slot_feeds, tick_frames, tick_frames_default,
-  ticks, ticks_default, ticks_latest, trade_windows, trades, trades_default, ws_members
+  active_markets, archive_lake, book_events, book_events_default, book_snapshots, book_snapshots_default, candle_ranges,
+  capture_gaps, capture_starts, consistency_checks, coverage, coverage_by_day, coverage_days, coverage_frontiers,
+  coverage_heard, coverage_progress, coverage_stale, event_cards, event_cards_stale, event_counts, event_leader_latest,
+  event_outcomes_latest, event_quotes, events, forecast_budget, forecast_leaderboard, forecast_schedule, forecast_scores,
+  import_faults, import_progress, import_ranges, import_runs, import_sources, journal_fences, journal_positions,
+  lifecycle_events, lifecycle_waiting, market_candles, market_candles_default, market_coverage, market_keys,
+  market_predictions, market_quotes, market_tick_frames, market_tick_minutes, market_ticks, market_ticks_latest,
+  market_trades, markets, metadata_changes, metadata_field_changes, orderbook_events, orderbook_snapshots,
+  portal_sessions_ended, prediction_runs, prediction_scores, queue_workers, rag_documents, rate_limit_buckets, schema_version,
+  series, shard_leases, slot_feeds, tick_frames, tick_frames_default, tick_minutes, ticks, ticks_default, ticks_latest,
+  trade_windows, trades, trades_default, ws_members
 to kalshi_admin;
 grant select, insert on
   admin_audit, work_queue
+to kalshi_admin;
+grant select, insert, update on
+  archive_datasets
 to kalshi_admin;
 grant select, insert, update, delete on
   gap_repairs, ingest_state, queue_finished, queue_jobs, service_instances
@@ -356,12 +367,12 @@ grant select (id, name, created_at, expires_at, revoked_at, last_used_at) on api
 grant update (revoked_at) on api_tokens to kalshi_admin;
 grant execute on function
   book_at, book_base, book_quality_at, brier, budget_day, candles_from_trades, compare_quote_candles, compare_trade_candles,
-  coverage_compute, coverage_hours, coverage_plan, coverage_span, coverage_state, ensure_candle_partition,
+  coverage_compute, coverage_hours, coverage_plan, coverage_span, coverage_state, detach_archived, ensure_candle_partition,
   ensure_day_partition, estimated_rows, event_as_of, far_future, far_past, fees_as_of, forecast_eligible, forecast_horizon,
   gap_concerns, hour_of, implied_yes_mid, inner_product, is_kept_metadata, log_loss, market_as_of, market_is_closed,
-  market_search_words, market_slot, market_stage, metadata_as_of, next_status, provenance_name, queue_cancel, queue_clean,
-  queue_enqueue, queue_promote, queue_purge, queue_rescue, queue_revive, received_at, rfc3339, series_as_of, settled_value,
-  slots_without_gap, smallints, span_ms, top_of_book_at, trades_complete
+  market_search_words, market_slot, market_stage, metadata_as_of, next_status, partition_activity, partition_bounds,
+  provenance_name, queue_cancel, queue_clean, queue_enqueue, queue_promote, queue_purge, queue_rescue, queue_revive,
+  received_at, rfc3339, series_as_of, settled_value, slots_without_gap, smallints, span_ms, top_of_book_at, trades_complete
 to kalshi_admin;
 
 -- A cursor is moved by the loop that it belongs to.

@@ -103,6 +103,8 @@ export const harmless = [
   "market_slot",
   "market_stage",
   "next_status",
+  "partition_activity",
+  "partition_bounds",
   "provenance_name",
   "received_at",
   "rfc3339",
@@ -138,6 +140,7 @@ export const asOwner = [
   "claim_forecasts",
   "coverage_compute",
   "coverage_plan",
+  "detach_archived",
   "ensure_candle_partition",
   "ensure_day_partition",
   "ensure_tick_partition",
@@ -176,13 +179,15 @@ export const triggers = [
 
 /** Functions that only the owner calls: parts of others, and the importer's. */
 export const ownersOnly = [
+  "archive_changes",
   "claim_waiting_lifecycle",
   "count_event_cards",
   "ensure_partition",
   "import_instant",
   "import_settlement",
   "queue_set_back",
-  "refresh_event_quotes"
+  "refresh_event_quotes",
+  "roll_up_ticks"
 ] as const
 
 /** Tables that no program touches but through functions and triggers, or that only the migrator uses. */
@@ -197,6 +202,7 @@ const book = ["book_at", "book_base", "book_quality_at", "gap_concerns"]
 /** The record that the portal, and people, look at. */
 const recorded = {
   active_markets: "r",
+  archive_datasets: "r",
   book_events: "r",
   book_snapshots: "r",
   candle_ranges: "r",
@@ -226,6 +232,7 @@ const recorded = {
   market_predictions: "r",
   market_quotes: "r",
   market_tick_frames: "r",
+  market_tick_minutes: "r",
   market_ticks: "r",
   market_ticks_latest: "r",
   market_trades: "r",
@@ -244,6 +251,7 @@ const recorded = {
   series: "r",
   service_instances: "r",
   slot_feeds: "r",
+  tick_minutes: "r",
   ticks: "r",
   ticks_latest: "r",
   trade_windows: "r",
@@ -434,6 +442,8 @@ export const access: Readonly<Record<RoleName, Access>> = {
       ...recorded,
       ...signOfLife,
       admin_audit: "ra",
+      archive_datasets: "raw",
+      archive_lake: "r",
       capture_gaps: "r",
       coverage_frontiers: "r",
       coverage_heard: "r",
@@ -474,7 +484,7 @@ export const access: Readonly<Record<RoleName, Access>> = {
         w: ["revoked_at"]
       }
     },
-    functions: [...readers, ...partitions, "coverage_compute", "coverage_plan"]
+    functions: [...readers, ...partitions, "coverage_compute", "coverage_plan", "detach_archived"]
   }
 }
 
