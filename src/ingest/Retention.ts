@@ -140,7 +140,7 @@ export class Retention extends Context.Service<
               })
             } else waiting.push({ partition: partition.partition, problem })
           }
-          if (done.archived.length > 0) yield* archive.describe
+          yield* archive.describe
           return { ...done, busy: false, waiting }
         }).pipe(Effect.scoped, Effect.withSpan("Retention.pass"))
 
