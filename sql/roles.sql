@@ -119,6 +119,7 @@ from public, kalshi_rest, kalshi_ws, kalshi_worker, kalshi_predictor, kalshi_por
 
 -- These run as the owner, in a schema where nobody else can put a table or a function of the same name.
 alter function advance_market_clock security definer set search_path = public, pg_temp;
+alter function archive_changes security definer set search_path = public, pg_temp;
 alter function candles_make_coverage_stale security definer set search_path = public, pg_temp;
 alter function claim_forecasts security definer set search_path = public, pg_temp;
 alter function coverage_compute security definer set search_path = public, pg_temp;
@@ -170,15 +171,15 @@ alter function ws_release security definer set search_path = public, pg_temp;
 
 -- rest: discovery, backfill, repairs, the market clock
 grant select on
-  book_events, book_events_default, book_snapshots, book_snapshots_default, capture_gaps, capture_starts, coverage_heard,
-  coverage_progress, journal_positions, market_candles_default, market_coverage, quarantine, queue_finished, queue_jobs,
-  schema_version, slot_feeds, tick_frames_default, ticks, ticks_default, ticks_latest, trades_default, work_queue
+  archive_lake, book_events, book_events_default, book_snapshots, book_snapshots_default, capture_gaps, capture_starts,
+  coverage_heard, coverage_progress, journal_positions, market_candles_default, market_coverage, quarantine, queue_finished,
+  queue_jobs, schema_version, slot_feeds, tick_frames_default, ticks, ticks_default, ticks_latest, trades_default, work_queue
 to kalshi_rest;
 grant select, insert on
   admin_audit, consistency_checks, market_keys
 to kalshi_rest;
 grant select, insert, update on
-  events, market_candles, markets, rate_limit_buckets, series, trade_windows, trades
+  archive_datasets, events, market_candles, markets, rate_limit_buckets, series, trade_windows, trades
 to kalshi_rest;
 grant select, insert, update, delete on
   candle_ranges, gap_repairs, ingest_state, service_instances
@@ -189,13 +190,13 @@ to kalshi_rest;
 grant update (outcome, detail, ended_at) on admin_audit to kalshi_rest;
 grant update (repaired_by, repaired_at) on capture_gaps to kalshi_rest;
 grant execute on function
-  advance_market_clock, book_at, book_base, book_quality_at, brier, budget_day, candles_from_trades, compare_quote_candles,
-  compare_trade_candles, coverage_compute, coverage_hours, coverage_plan, coverage_span, coverage_state,
-  ensure_candle_partition, ensure_day_partition, estimated_rows, far_future, far_past, forecast_horizon, gap_concerns,
-  hour_of, implied_yes_mid, inner_product, is_kept_metadata, log_loss, market_is_closed, market_search_words, market_slot,
-  market_stage, next_status, partition_activity, partition_bounds, provenance_name, queue_cancel, queue_enqueue, queue_purge,
-  queue_revive, received_at, refresh_active_markets, rfc3339, settled_value, smallints, span_ms, sweep_waiting_lifecycle,
-  trades_complete
+  advance_market_clock, archive_changes, book_at, book_base, book_quality_at, brier, budget_day, candles_from_trades,
+  compare_quote_candles, compare_trade_candles, coverage_compute, coverage_hours, coverage_plan, coverage_span,
+  coverage_state, detach_archived, ensure_candle_partition, ensure_day_partition, estimated_rows, far_future, far_past,
+  forecast_horizon, gap_concerns, hour_of, implied_yes_mid, inner_product, is_kept_metadata, log_loss, market_is_closed,
+  market_search_words, market_slot, market_stage, next_status, partition_activity, partition_bounds, provenance_name,
+  queue_cancel, queue_enqueue, queue_purge, queue_revive, received_at, refresh_active_markets, rfc3339, settled_value,
+  smallints, span_ms, sweep_waiting_lifecycle, trades_complete
 to kalshi_rest;
 
 -- ws: live capture: ticks, trades, books, the lifecycle, the ledger of gaps
@@ -241,13 +242,14 @@ grant insert on
   admin_audit
 to kalshi_worker;
 grant select on
-  capture_gaps, queue_finished, queue_jobs, queue_workers, schema_version
+  archive_lake, book_events, book_snapshots, capture_gaps, market_coverage, queue_finished, queue_jobs, queue_workers,
+  schema_version, ticks
 to kalshi_worker;
 grant select, insert on
   market_keys
 to kalshi_worker;
 grant select, insert, update on
-  events, market_candles, markets, rate_limit_buckets, series, trade_windows, trades
+  archive_datasets, events, market_candles, markets, rate_limit_buckets, series, trade_windows, trades
 to kalshi_worker;
 grant select, insert, update, delete on
   candle_ranges, ingest_state, service_instances
@@ -255,11 +257,12 @@ to kalshi_worker;
 grant select (id) on admin_audit to kalshi_worker;
 grant update (outcome, detail, ended_at) on admin_audit to kalshi_worker;
 grant execute on function
-  brier, budget_day, coverage_span, coverage_state, ensure_candle_partition, ensure_day_partition, estimated_rows, far_future,
-  far_past, forecast_horizon, hour_of, implied_yes_mid, inner_product, is_kept_metadata, log_loss, market_is_closed,
-  market_search_words, market_slot, market_stage, next_status, partition_activity, partition_bounds, provenance_name,
-  queue_beat, queue_claim, queue_clean, queue_complete, queue_fail, queue_hold, queue_join, queue_leave, queue_promote,
-  queue_release, queue_rescue, received_at, rfc3339, settled_value, smallints, span_ms, trades_complete
+  archive_changes, brier, budget_day, coverage_span, coverage_state, detach_archived, ensure_candle_partition,
+  ensure_day_partition, estimated_rows, far_future, far_past, forecast_horizon, hour_of, implied_yes_mid, inner_product,
+  is_kept_metadata, log_loss, market_is_closed, market_search_words, market_slot, market_stage, next_status,
+  partition_activity, partition_bounds, provenance_name, queue_beat, queue_claim, queue_clean, queue_complete, queue_fail,
+  queue_hold, queue_join, queue_leave, queue_promote, queue_release, queue_rescue, received_at, rfc3339, settled_value,
+  smallints, span_ms, trades_complete
 to kalshi_worker;
 
 -- predictor: forecasts, their scores, the documents they are given
@@ -366,13 +369,14 @@ grant update (outcome, detail, ended_at) on admin_audit to kalshi_admin;
 grant select (id, name, created_at, expires_at, revoked_at, last_used_at) on api_tokens to kalshi_admin;
 grant update (revoked_at) on api_tokens to kalshi_admin;
 grant execute on function
-  book_at, book_base, book_quality_at, brier, budget_day, candles_from_trades, compare_quote_candles, compare_trade_candles,
-  coverage_compute, coverage_hours, coverage_plan, coverage_span, coverage_state, detach_archived, ensure_candle_partition,
-  ensure_day_partition, estimated_rows, event_as_of, far_future, far_past, fees_as_of, forecast_eligible, forecast_horizon,
-  gap_concerns, hour_of, implied_yes_mid, inner_product, is_kept_metadata, log_loss, market_as_of, market_is_closed,
-  market_search_words, market_slot, market_stage, metadata_as_of, next_status, partition_activity, partition_bounds,
-  provenance_name, queue_cancel, queue_clean, queue_enqueue, queue_promote, queue_purge, queue_rescue, queue_revive,
-  received_at, rfc3339, series_as_of, settled_value, slots_without_gap, smallints, span_ms, top_of_book_at, trades_complete
+  archive_changes, book_at, book_base, book_quality_at, brier, budget_day, candles_from_trades, compare_quote_candles,
+  compare_trade_candles, coverage_compute, coverage_hours, coverage_plan, coverage_span, coverage_state, detach_archived,
+  ensure_candle_partition, ensure_day_partition, estimated_rows, event_as_of, far_future, far_past, fees_as_of,
+  forecast_eligible, forecast_horizon, gap_concerns, hour_of, implied_yes_mid, inner_product, is_kept_metadata, log_loss,
+  market_as_of, market_is_closed, market_search_words, market_slot, market_stage, metadata_as_of, next_status,
+  partition_activity, partition_bounds, provenance_name, queue_cancel, queue_clean, queue_enqueue, queue_promote, queue_purge,
+  queue_rescue, queue_revive, received_at, rfc3339, series_as_of, settled_value, slots_without_gap, smallints, span_ms,
+  top_of_book_at, trades_complete
 to kalshi_admin;
 
 -- A cursor is moved by the loop that it belongs to.

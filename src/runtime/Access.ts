@@ -137,6 +137,7 @@ const readers = [
 /** Functions that run as the owner: a service that may call one changes its tables in this way only. */
 export const asOwner = [
   "advance_market_clock",
+  "archive_changes",
   "claim_forecasts",
   "coverage_compute",
   "coverage_plan",
@@ -179,7 +180,6 @@ export const triggers = [
 
 /** Functions that only the owner calls: parts of others, and the importer's. */
 export const ownersOnly = [
-  "archive_changes",
   "claim_waiting_lifecycle",
   "count_event_cards",
   "ensure_partition",
@@ -259,6 +259,18 @@ const recorded = {
   work_queue: "r"
 }
 
+/** What the archive reads and notes, in rest or in workers. */
+const archiving = {
+  archive_datasets: "raw",
+  archive_lake: "r",
+  book_events: "r",
+  book_snapshots: "r",
+  capture_gaps: "r",
+  market_coverage: "r",
+  ticks: "r"
+}
+const archiveCalls = ["archive_changes", "detach_archived"]
+
 /** What the pulls of history write, in rest or in workers. */
 const history = {
   ...signOfLife,
@@ -286,11 +298,9 @@ export const access: Readonly<Record<RoleName, Access>> = {
     queue: ["enqueue", "retry", "cancel", "purge"],
     tables: {
       ...history,
+      ...archiving,
       active_markets: "rd",
       admin_audit: "ra",
-      book_events: "r",
-      book_snapshots: "r",
-      capture_gaps: "r",
       capture_starts: "r",
       consistency_checks: "ra",
       coverage_heard: "r",
@@ -298,12 +308,10 @@ export const access: Readonly<Record<RoleName, Access>> = {
       gap_repairs: "rawd",
       journal_positions: "r",
       market_candles_default: "r",
-      market_coverage: "r",
       quarantine: "r",
       queue_finished: "r",
       queue_jobs: "r",
       slot_feeds: "r",
-      ticks: "r",
       ticks_latest: "r",
       work_queue: "r",
       ...Object.fromEntries(
@@ -316,6 +324,7 @@ export const access: Readonly<Record<RoleName, Access>> = {
     },
     functions: [
       ...partitions,
+      ...archiveCalls,
       ...book,
       "advance_market_clock",
       "candles_from_trades",
@@ -374,9 +383,9 @@ export const access: Readonly<Record<RoleName, Access>> = {
     about: "jobs of the work queue: the heavy pulls of history",
     secrets: ["exchange", "broker"],
     queue: ["work", "upkeep"],
-    tables: { ...history, capture_gaps: "r", queue_finished: "r", queue_jobs: "r", queue_workers: "r" },
+    tables: { ...history, ...archiving, queue_finished: "r", queue_jobs: "r", queue_workers: "r" },
     columns: audited,
-    functions: [...partitions, "trades_complete"]
+    functions: [...partitions, ...archiveCalls, "trades_complete"]
   },
   predictor: {
     about: "forecasts, their scores, the documents they are given",
@@ -484,7 +493,7 @@ export const access: Readonly<Record<RoleName, Access>> = {
         w: ["revoked_at"]
       }
     },
-    functions: [...readers, ...partitions, "coverage_compute", "coverage_plan", "detach_archived"]
+    functions: [...readers, ...partitions, "coverage_compute", "coverage_plan", ...archiveCalls]
   }
 }
 
