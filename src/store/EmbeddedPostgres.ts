@@ -13,13 +13,14 @@ import {
   statSync,
   writeFileSync
 } from "node:fs"
-import { createServer } from "node:net"
+import { connect, createServer } from "node:net"
 import * as Path from "node:path"
 import * as PgClient from "@effect/sql-pg/PgClient"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import * as Schedule from "effect/Schedule"
@@ -35,6 +36,13 @@ export interface EmbeddedPostgresOptions {
   readonly fallbackDataDir?: string | undefined
   /** Server settings over ours. */
   readonly settings?: Readonly<Record<string, string>> | undefined
+  /** The wanted port; another one when it is not free. By default that of the last time. */
+  readonly port?: number | undefined
+  /**
+   * We hold the lease of `dataDir`: no process but ours is signalled, the server ends with this process however that ends, and what the
+   * host `over` left is that of a holder which has provably ended.
+   */
+  readonly leased?: { readonly over: string | undefined } | undefined
 }
 
 /** A real PostgreSQL 18 of our own: on 127.0.0.1 only, one owner a data folder, stopped when the owner's scope closes. */
@@ -56,11 +64,14 @@ export class EmbeddedPostgres extends Context.Service<
       Effect.gen(function* () {
         const binaries = yield* PostgresBinaries
         const home = yield* chooseHome(options, binaries.account)
-        const isTakenOver = yield* acquire(Path.join(home.dataDir, "postgres.owner"), home.dataDir)
-        yield* releaseCluster(home, isTakenOver)
+        const ownerFile = Path.join(home.dataDir, "postgres.owner")
+        if (options.leased?.over !== undefined && options.leased.over !== thisHost)
+          forget(ownerFile, options.leased.over)
+        const isTakenOver = yield* acquire(ownerFile, home.dataDir)
+        yield* releaseCluster(home, isTakenOver, options.leased)
         const programs = yield* binaries.prepare(home.account, home.dataDir)
         const password = yield* initialise(home, programs, options.settings?.["fsync"] !== "off")
-        const { child, ended, port } = yield* start(home, programs, options.settings ?? {})
+        const { child, ended, port } = yield* start(home, programs, options)
         const address = (database: string) =>
           Redacted.make(`postgres://postgres:${password}@127.0.0.1:${port}/${database}`)
         yield* createDatabase(address("postgres"))
@@ -172,19 +183,42 @@ const openHome = Effect.fnUntraced(function* (directory: string, account: Accoun
 })
 
 /** Makes sure that no server runs on the cluster, and that no lock file of one that is gone stays behind. */
-const releaseCluster = Effect.fnUntraced(function* (home: Home, isTakenOver: boolean) {
+const releaseCluster = Effect.fnUntraced(function* (
+  home: Home,
+  isTakenOver: boolean,
+  leased: EmbeddedPostgresOptions["leased"]
+) {
   const lockFile = Path.join(home.cluster, "postmaster.pid")
   const text = readText(lockFile)
   if (text === undefined) return
   const pid = Number(text.split("\n")[0])
   const host = readText(Path.join(home.cluster, "postmaster.host"))?.trim()
+  if (host !== undefined && host === leased?.over && host !== thisHost) {
+    rmSync(lockFile, { force: true })
+    return
+  }
   if (host !== thisHost) {
     return yield* wrongFolder(
       `the database in ${home.cluster} was left running as process ${pid} on ${host === undefined ? "an unknown host" : `host ${host}`}`,
       `stop it there; if it is gone for good, remove ${lockFile}`
     )
   }
-  if (yield* isPostmaster(home, pid)) {
+  if (leased !== undefined) {
+    // It may run in a process namespace that we do not see: then its port tells.
+    const port = Number(text.split("\n")[3])
+    const isOver = Effect.gen(function* () {
+      return !(yield* isPostmaster(home, pid)) && !(port > 0 && (yield* isListening(port)))
+    })
+    const patient = isOver.pipe(
+      Effect.repeat({ schedule: Schedule.spaced("100 millis"), until: (over) => over }),
+      Effect.timeoutOption("15 seconds")
+    )
+    if (Option.isNone(yield* patient))
+      return yield* wrongFolder(
+        `the database in ${home.cluster} is still run by a server on this host, process ${pid}, port ${port}, that an earlier job left`,
+        "stop that server (kill -INT ends it cleanly) and start again"
+      )
+  } else if (yield* isPostmaster(home, pid)) {
     if (!isTakenOver) {
       return yield* wrongFolder(
         `the database in ${home.cluster} is in use by a server, process ${pid}, that we did not start`,
@@ -206,6 +240,23 @@ const releaseCluster = Effect.fnUntraced(function* (home: Home, isTakenOver: boo
   )
   rmSync(lockFile, { force: true })
 })
+
+/** The owner file of a host whose owner has provably ended. */
+const forget = (ownerFile: string, host: string) => {
+  if (readText(ownerFile)?.includes(`"hostname":${JSON.stringify(host)}`) === true) rmSync(ownerFile, { force: true })
+}
+
+const isListening = (port: number): Effect.Effect<boolean> =>
+  Effect.callback((resume) => {
+    const socket = connect({ host: "127.0.0.1", port, timeout: 2000 })
+    const end = (listens: boolean) => {
+      socket.destroy()
+      resume(Effect.succeed(listens))
+    }
+    socket.once("connect", () => end(true))
+    socket.once("timeout", () => end(true))
+    socket.once("error", () => end(false))
+  })
 
 const isPostmaster = Effect.fnUntraced(function* (home: Home, pid: number) {
   if (!isAlive(pid)) return false
@@ -309,9 +360,27 @@ interface Server {
   readonly port: number
 }
 
-const start = Effect.fnUntraced(function* (home: Home, programs: string, settings: Readonly<Record<string, string>>) {
+/** Stops the server when this process ends before it: the shell's standard input ends then. */
+const stopWithUs = (pid: number, home: Home) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const script = 'read -r _; [ "$(readlink "/proc/$0/cwd")" = "$1" ] && kill -INT "$0"'
+      const guard = spawn("/bin/sh", ["-c", script, String(pid), home.cluster], {
+        ...identity(home.account),
+        cwd: "/",
+        detached: true,
+        stdio: ["pipe", "ignore", "ignore"]
+      })
+      guard.unref()
+      return guard
+    }),
+    (guard) => Effect.sync(() => guard.kill("SIGKILL"))
+  )
+
+const start = Effect.fnUntraced(function* (home: Home, programs: string, options: EmbeddedPostgresOptions) {
+  const settings = options.settings ?? {}
   const portFile = Path.join(home.dataDir, "postgres-port")
-  const recorded = Number(readText(portFile) ?? 0)
+  const recorded = options.port ?? Number(readText(portFile) ?? 0)
   const logFile = Path.join(home.dataDir, "postgres.log")
   if (existsSync(logFile) && statSync(logFile).size > 16 * 1024 * 1024) renameSync(logFile, `${logFile}.old`)
 
@@ -358,6 +427,7 @@ const start = Effect.fnUntraced(function* (home: Home, programs: string, setting
       )
     )
   )
+  if (options.leased !== undefined && server.child.pid !== undefined) yield* stopWithUs(server.child.pid, home)
   yield* Effect.raceFirst(poll(isReady), failed)
   writeFileSync(portFile, `${server.port}\n`)
   return server satisfies Server
