@@ -11,7 +11,7 @@ import { SettingError } from "../runtime/SettingError.ts"
 import * as ClientSessions from "../store/ClientSessions.ts"
 import { BatchJob, DataLease } from "../store/DataLease.ts"
 import { EmbeddedPostgres } from "../store/EmbeddedPostgres.ts"
-import { readText, thisHost } from "../store/OwnerLock.ts"
+import { isAlive, readText, thisHost } from "../store/OwnerLock.ts"
 import { ofScript, settings } from "./ClusterConfig.ts"
 import * as ConnectionFile from "./ConnectionFile.ts"
 import * as LeftJournals from "./LeftJournals.ts"
@@ -83,7 +83,14 @@ const signal = (pid: number, name: "SIGQUIT" | "SIGKILL") => Effect.ignore(Effec
 
 /** Lost: the server must not write any more, and a clean end would take too long. */
 const fence = (pid: number) =>
-  signal(pid, "SIGQUIT").pipe(Effect.andThen(Effect.sleep("5 seconds")), Effect.andThen(signal(pid, "SIGKILL")))
+  signal(pid, "SIGQUIT").pipe(
+    Effect.andThen(
+      Effect.sync(() => isAlive(pid)).pipe(
+        Effect.repeat({ schedule: Schedule.spaced("50 millis"), until: (alive) => !alive }),
+        Effect.timeoutOrElse({ duration: "5 seconds", orElse: () => signal(pid, "SIGKILL") })
+      )
+    )
+  )
 
 const announced = Effect.fnUntraced(function* (url: Redacted.Redacted<string>, dataHost: string) {
   const { listen } = yield* Setting.read(settings)
@@ -127,7 +134,7 @@ export const database = Effect.gen(function* () {
       ),
       (context) => EmbeddedPostgres.pipe(Effect.provideContext(context))
     ).pipe(Effect.flatten)
-    yield* Effect.addFinalizer(() => Effect.ignore(letGo(server.url)))
+    yield* Effect.addFinalizer(() => (isAlive(server.pid) ? Effect.ignore(letGo(server.url)) : Effect.void))
     yield* announced(server.url, dataHost)
     state.hasStarted = true
     yield* Effect.logInfo("the database is ready", { host: thisHost, port: server.port, folder: server.dataDir })
