@@ -111,15 +111,20 @@ start_database() {
   if [ -n "$POSTGRES_SIF$POSTGRES_IMAGE" ]; then
     start_other_server
   elif [ "$in_container" = 1 ]; then
-    apptainer instance start --no-home "${binds[@]}" "$KALSHI_SIF" "$instance" database \
-      >"$CLUSTER_RUN_DIR/instance.log" 2>&1 {life_database}>&- {life_programs}>&- ||
-      {
-        cat "$CLUSTER_RUN_DIR/instance.log" >&2
-        refuse_database "KALSHI_SIF: the instance $instance did not start; the lines above say why"
-      }
+    start_instance &
   else
     keep database database_and_exit_code database
   fi
+}
+
+# While it starts, the programs load: a hand-over waits for both.
+start_instance() {
+  exec {life_database}>&- {life_programs}>&-
+  apptainer instance start --no-home "${binds[@]}" "$KALSHI_SIF" "$instance" database >"$CLUSTER_RUN_DIR/instance.log" 2>&1 ||
+    {
+      cat "$CLUSTER_RUN_DIR/instance.log" >>"$CLUSTER_RUN_DIR/database.log"
+      echo 1 >"$CLUSTER_RUN_DIR/database.exit"
+    }
 }
 
 # A server of another image: the lease is held by a process of ours, and lost with it the server is stopped at once.
@@ -219,6 +224,8 @@ hand_over() {
       return 0
     }
   say "$left s are left: job $next goes on"
+  # What is written now need not be written while nobody records.
+  (trap - TERM INT && cluster checkpoint) </dev/null || true
 }
 
 # run_ingestor SCRIPT: the database and the programs, until a stop signal or the end of one of them.

@@ -47,6 +47,9 @@ const command = Command.make("cluster").pipe(
     Command.make("guests", {}, () => ClusterPrograms.guests).pipe(
       Command.withDescription("Runs workers or the predictor on the database of another job")
     ),
+    Command.make("checkpoint", {}, () => ClusterDatabase.checkpoint).pipe(
+      Command.withDescription("Writes out what the database has in memory, so that it stops sooner")
+    ),
     status
   ])
 )

@@ -178,3 +178,16 @@ export const lease = Effect.gen(function* () {
   }).pipe(Effect.scoped)
   return yield* Effect.raceFirst(announce, held.lost)
 }).pipe(Effect.provide(Lease))
+
+/** Before the database of PGDATA_HOST is stopped. */
+export const checkpoint = Effect.gen(function* () {
+  const { dataHost } = yield* Setting.read(settings)
+  const found = ConnectionFile.read(dataHost)
+  if (found === undefined)
+    return yield* new SettingError({
+      setting: "PGDATA_HOST",
+      problem: `no job runs a database in ${dataHost}`,
+      fix: "start one first"
+    })
+  yield* ClientSessions.checkpoint(yield* Effect.fromResult(ConnectionFile.urlHere(found)))
+})

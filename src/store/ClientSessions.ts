@@ -36,3 +36,11 @@ export const ensureDatabase = (url: Redacted.Redacted<string>, database: string)
     const existing = yield* sql`select 1 from pg_database where datname = ${database}`
     if (existing.length === 0) yield* sql`create database ${sql(database)}`
   }).pipe(Effect.scoped, Effect.provide(Reactivity.layer))
+
+/** Writes dirty pages out; what a shutdown then has left is little. */
+export const checkpoint = (url: Redacted.Redacted<string>) =>
+  PgClient.makeClient({ url }).pipe(
+    Effect.flatMap((sql) => sql`checkpoint`),
+    Effect.scoped,
+    Effect.provide(Reactivity.layer)
+  )

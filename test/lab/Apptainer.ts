@@ -25,7 +25,7 @@ cd "$ROOT"
 pivot_root . .
 umount -l .
 cd "$cwd" 2>/dev/null || cd /
-exec setpriv --ambient-caps=-all --inh-caps=-all apptainer "$@"
+exec setpriv --ambient-caps=-all --inh-caps=-all /usr/bin/apptainer "$@"
 ' enter ${at.apptainerRoot} "$@"
 `
 
