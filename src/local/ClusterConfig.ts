@@ -37,7 +37,7 @@ export const settings = {
   portal: Setting.boolean("WEB_PORTAL_ENABLE", "1 runs the portal in the job", false),
   applyRoles: Setting.oneOf(
     "APPLY_ROLES",
-    "gives each program a database user of its own at start; auto: when its address is set",
+    "gives each program a database user of its own, which may do what it needs and no more; auto: yes",
     ["auto", "0", "1"],
     "auto"
   ),

@@ -8,9 +8,13 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as IngestConfig from "../ingest/IngestConfig.ts"
 import * as PredictionConfig from "../prediction/PredictionConfig.ts"
+import type { RoleName } from "../runtime/Access.ts"
+import * as Environment from "../runtime/Environment.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { SettingError } from "../runtime/SettingError.ts"
+import { version } from "../runtime/Version.ts"
 import { Database } from "../store/Database.ts"
+import { DatabaseRoles, type Login } from "../store/DatabaseRoles.ts"
 import { Migrations } from "../store/Migrations.ts"
 import { readText } from "../store/OwnerLock.ts"
 import { Children, type ChildSpec } from "./Children.ts"
@@ -30,41 +34,37 @@ const chosen = {
 }
 type Chosen = Setting.Values<typeof chosen>
 
+type Spec = Omit<ChildSpec, "program" | "env"> & {
+  readonly program: RoleName
+  readonly env: Record<string, string>
+}
+
 /** The programs that a job of this mode runs; the one that must not miss anything first. */
-export const programsOf = (
-  chosen: Omit<Chosen, "dataHost" | "applyRoles">
-): ReadonlyArray<Omit<ChildSpec, "env"> & { readonly env: Record<string, string> }> => {
+export const programsOf = (chosen: Omit<Chosen, "dataHost" | "applyRoles">): ReadonlyArray<Spec> => {
   const { live, mode, portal, predict, shardCount, workers } = chosen
   const has = (...modes: ReadonlyArray<Mode>) => modes.includes(mode)
   const shards = shardCount ?? 1
+  const spec = (program: RoleName, label: string, env: Record<string, string> = {}): Spec => ({ program, label, env })
   return [
     ...(live && has("all", "ws-worker", "ws")
-      ? Array.from({ length: shards }, (_, shard) => ({
-          program: "ws",
-          label: shards === 1 ? "ws" : `ws-${shard}`,
-          env: shardCount === undefined ? {} : { WS_SHARD_ID: String(shard) }
-        }))
+      ? Array.from({ length: shards }, (_, shard) =>
+          spec(
+            "ws",
+            shards === 1 ? "ws" : `ws-${shard}`,
+            shardCount === undefined ? {} : { WS_SHARD_ID: String(shard) }
+          )
+        )
       : []),
-    ...(has("all", "rest")
-      ? [
-          {
-            program: "rest",
-            label: "rest",
-            env: (workers > 0 ? { WORK_QUEUE_ENABLE: "1" } : {}) as Record<string, string>
-          }
-        ]
-      : []),
+    ...(has("all", "rest") ? [spec("rest", "rest", workers > 0 ? { WORK_QUEUE_ENABLE: "1" } : {})] : []),
     ...(has("all", "ws-worker", "worker")
-      ? Array.from({ length: mode === "worker" ? Math.max(1, workers) : workers }, (_, n) => ({
-          program: "worker",
-          label: `worker-${n + 1}`,
-          env: {}
-        }))
+      ? Array.from({ length: mode === "worker" ? Math.max(1, workers) : workers }, (_, n) =>
+          spec("worker", `worker-${n + 1}`)
+        )
       : []),
     ...((predict && has("all")) || has("predictor")
-      ? [{ program: "predictor", label: "predictor", env: { PREDICTION_ENABLE: "1" } }]
+      ? [spec("predictor", "predictor", { PREDICTION_ENABLE: "1" })]
       : []),
-    ...(portal && has("all") ? [{ program: "portal", label: "portal", env: {} }] : [])
+    ...(portal && has("all") ? [spec("portal", "portal")] : [])
   ]
 }
 
@@ -118,20 +118,21 @@ const portalSecrets = Effect.fnUntraced(function* (dataHost: string) {
 const startAll = Effect.fnUntraced(function* (
   url: Redacted.Redacted<string>,
   all: Chosen,
-  passwords: ReadonlyMap<string, string>
+  users: ReadonlyMap<RoleName, Login>
 ) {
   const children = yield* Children
   const specs = programsOf(all)
   const portalEnv: Record<string, string> = all.portal ? yield* portalSecrets(all.dataHost) : {}
-  for (const spec of specs)
-    yield* children.supervise({
-      ...spec,
-      env: {
-        ...spec.env,
-        ...(spec.program === "portal" ? portalEnv : {}),
-        DATABASE_URL: RolePasswords.urlFor(url, spec.program, passwords)
-      }
-    })
+  for (const spec of specs) {
+    const env = {
+      ...spec.env,
+      ...(spec.program === "portal" ? portalEnv : {}),
+      DATABASE_URL: Redacted.value(RolePasswords.addressOf(url, spec.program, users)),
+      SERVICE_ROLE: spec.program,
+      SERVICE_ENV_GUARDRAILS: "enforce"
+    }
+    yield* children.supervise({ ...spec, env: yield* Environment.ofChild(spec.program, env, true) })
+  }
   yield* Effect.logInfo("started", { programs: specs.map(({ label, program }) => label ?? program).join(", ") })
   if (specs.length === 0) yield* Effect.logWarning("nothing is to be run: see INGESTOR_MODE and KALSHI_WS_ENABLE")
 })
@@ -144,32 +145,34 @@ const logDirectory = Effect.gen(function* () {
 
 const withChildren = Layer.unwrap(Effect.map(logDirectory, (directory) => Children.layer({ logDirectory: directory })))
 
+/** Applies what is pending, and the grants when they are not those of the last time. Succeeds with the users of the programs. */
+const upToDate = Effect.fnUntraced(function* ({ applyRoles, dataHost }: Chosen) {
+  const applied = yield* Migrations.use((migrations) => migrations.run).pipe(
+    Effect.catchTag("MigrationError", ({ file, problem }) =>
+      Effect.fail(new SettingError({ setting: file, problem, fix: "the database was left as it was" }))
+    ),
+    Effect.provide(Migrations.layer)
+  )
+  yield* Effect.logInfo("the database is up to date", { applied: applied.length })
+  if (applyRoles === "0") return new Map<RoleName, Login>()
+  const users = yield* RolePasswords.make(dataHost)
+  const grants = `${version}\n${[...users.keys()].join()}\n${readText(rolesFile) ?? ""}`
+  if (applied.length > 0 || !RolePasswords.isApplied(dataHost, grants)) {
+    yield* DatabaseRoles.use((roles) => roles.apply(users)).pipe(Effect.provide(DatabaseRoles.layer))
+    yield* RolePasswords.noteApplied(dataHost, grants)
+  }
+  return users
+})
+
 /** Waits for the database of this start, brings it up to date, and keeps the programs of INGESTOR_MODE running until it is stopped. */
 export const programs = Effect.gen(function* () {
   const all = yield* Setting.read(chosen)
   const { runDirectory } = yield* Setting.read(ofScript)
   const url = yield* Effect.fromResult(ConnectionFile.urlHere(yield* ownConnection))
-  const applied = yield* Migrations.use((migrations) => migrations.run).pipe(
-    Effect.catchTag("MigrationError", ({ file, problem }) =>
-      Effect.fail(new SettingError({ setting: file, problem, fix: "the database was left as it was" }))
-    ),
-    Effect.provide(
-      Migrations.layer.pipe(
-        Layer.provide(Database.layerFrom({ url, applicationName: "kalshi-ingestor cluster", maxConnections: 1 }))
-      )
-    )
+  const users = yield* upToDate(all).pipe(
+    Effect.provide(Database.layerFrom({ url, applicationName: "kalshi-ingestor cluster", maxConnections: 1 }))
   )
-  yield* Effect.logInfo("the database is up to date", { applied: applied.length })
-  const children = yield* Children
-  const wantsRoles = all.applyRoles === "1" || (all.applyRoles === "auto" && fs.existsSync(rolesFile))
-  const passwords = wantsRoles ? yield* RolePasswords.make(all.dataHost) : new Map<string, string>()
-  if (wantsRoles)
-    yield* children.run({
-      program: "migrator",
-      args: ["roles"],
-      env: { DATABASE_URL: Redacted.value(url), ...RolePasswords.settingsOf(url, passwords) }
-    })
-  yield* startAll(url, all, passwords)
+  yield* startAll(url, all, users)
   return yield* Effect.suspend(() => Effect.succeed(databaseEnd(runDirectory))).pipe(
     Effect.repeat({ schedule: Schedule.spaced("1 second"), until: (ended) => ended !== undefined }),
     Effect.flatMap((ended) => Effect.fail(ended!))
