@@ -3,7 +3,7 @@ import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { runMain } from "../chaos/Options.ts"
+import { runMain, textOption } from "../chaos/Options.ts"
 import * as Apptainer from "./Apptainer.ts"
 import { at, place, repository, user } from "./Place.ts"
 import { type Result, record } from "./Recording.ts"
@@ -48,7 +48,10 @@ const lab = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
   yield* machine
   yield* Apptainer.setUp
   yield* checkout
-  const result: Result = yield* record.pipe(Effect.provide(NodeHttpClient.layerNodeHttp), Effect.scoped)
+  const result: Result = yield* record(textOption(args, "image")).pipe(
+    Effect.provide(NodeHttpClient.layerNodeHttp),
+    Effect.scoped
+  )
   const leftovers = processesOf(user)
   for (const line of leftovers) yield* Console.error(`left running: ${line}`)
   if (args.includes("--purge")) yield* purge
@@ -60,10 +63,13 @@ const lab = Effect.fnUntraced(function* (args: ReadonlyArray<string>) {
 })
 
 export const main = (args: ReadonlyArray<string>): void => {
-  const unknown = args.find((arg) => !["--json", "--purge"].includes(arg))
+  const unknown = args.find((arg) => !/^--(json|purge|image=.+)$/.test(arg))
   runMain(
     unknown === undefined
       ? lab(args).pipe(Effect.catchTag("LabFailed", ({ message }) => Effect.as(Console.error(message), false)))
-      : Effect.as(Console.error(`npm run lab -- [--json] [--purge]; "${unknown}" is neither`), false)
+      : Effect.as(
+          Console.error(`npm run lab -- [--json] [--purge] [--image=FILE]; "${unknown}" is none of them`),
+          false
+        )
   )
 }
