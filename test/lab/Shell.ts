@@ -73,7 +73,8 @@ export const keep = (script: string, where: Where, log: string) =>
   Effect.acquireRelease(
     Effect.sync(() => {
       const child = start(`exec ${script}`, where)
-      const file = fs.createWriteStream(log)
+      fs.writeFileSync(log, "")
+      const file = fs.createWriteStream(log, { flags: "a" })
       child.stdout.pipe(file)
       child.stderr.pipe(file)
       const ended = new Promise<number | null>((resolve) => child.once("close", resolve))
