@@ -225,7 +225,7 @@ hand_over() {
     }
   say "$left s are left: job $next goes on"
   # What is written now need not be written while nobody records.
-  (trap - TERM INT && cluster checkpoint) </dev/null || true
+  (trap - TERM INT && unset EXIT_WITH_STDIN && cluster checkpoint) </dev/null >&2 || true
 }
 
 # run_ingestor SCRIPT: the database and the programs, until a stop signal or the end of one of them.

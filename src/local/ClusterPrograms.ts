@@ -118,10 +118,10 @@ const portalSecrets = Effect.fnUntraced(function* (dataHost: string) {
 const startAll = Effect.fnUntraced(function* (
   url: Redacted.Redacted<string>,
   all: Chosen,
-  users: ReadonlyMap<RoleName, Login>
+  users: ReadonlyMap<RoleName, Login>,
+  specs: ReadonlyArray<Spec> = programsOf(all)
 ) {
   const children = yield* Children
-  const specs = programsOf(all)
   const portalEnv: Record<string, string> = all.portal ? yield* portalSecrets(all.dataHost) : {}
   for (const spec of specs) {
     const env = {
@@ -133,8 +133,10 @@ const startAll = Effect.fnUntraced(function* (
     }
     yield* children.supervise({ ...spec, env: yield* Environment.ofChild(spec.program, env, true) })
   }
-  yield* Effect.logInfo("started", { programs: specs.map(({ label, program }) => label ?? program).join(", ") })
-  if (specs.length === 0) yield* Effect.logWarning("nothing is to be run: see INGESTOR_MODE and KALSHI_WS_ENABLE")
+  if (specs.length > 0)
+    yield* Effect.logInfo("started", { programs: specs.map(({ label, program }) => label ?? program).join(", ") })
+  if (programsOf(all).length === 0)
+    yield* Effect.logWarning("nothing is to be run: see INGESTOR_MODE and KALSHI_WS_ENABLE")
 })
 
 const logDirectory = Effect.gen(function* () {
@@ -172,10 +174,22 @@ export const programs = Effect.gen(function* () {
   const users = yield* upToDate(all).pipe(
     Effect.provide(Database.layerFrom({ url, applicationName: "kalshi-ingestor cluster", maxConnections: 1 }))
   )
-  yield* startAll(url, all, users)
-  return yield* Effect.suspend(() => Effect.succeed(databaseEnd(runDirectory))).pipe(
-    Effect.repeat({ schedule: Schedule.spaced("1 second"), until: (ended) => ended !== undefined }),
-    Effect.flatMap((ended) => Effect.fail(ended!))
+  const isCapture = ({ program }: Spec) => program === "ws"
+  yield* startAll(url, all, users, programsOf(all).filter(isCapture))
+  // Capture starts first and, as these have children of their own, stops last.
+  return yield* startAll(
+    url,
+    all,
+    users,
+    programsOf(all).filter((spec) => !isCapture(spec))
+  ).pipe(
+    Effect.andThen(
+      Effect.sync(() => databaseEnd(runDirectory)).pipe(
+        Effect.repeat({ schedule: Schedule.spaced("1 second"), until: (ended) => ended !== undefined })
+      )
+    ),
+    Effect.flatMap((ended) => Effect.fail(ended!)),
+    Effect.provide(Layer.fresh(withChildren))
   )
 }).pipe(Effect.provide(withChildren))
 

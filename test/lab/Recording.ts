@@ -141,7 +141,7 @@ const build = Effect.gen(function* () {
 
 /** What a stop leaves behind: processes of the user, folders and instances of its run. */
 const remains = Effect.map(
-  run("apptainer instance list | tail -n +2; ls -d /tmp/kalshi_hd.* 2>/dev/null", asUser),
+  run(`apptainer instance list | tail -n +2; find /tmp -maxdepth 1 -user ${user} -name 'kalshi_hd.*'`, asUser),
   ({ out }) => [...processesOf(user), ...out.split("\n").filter((line) => line.trim() !== "")]
 )
 

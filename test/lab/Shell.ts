@@ -25,12 +25,14 @@ interface Where {
   readonly env?: Readonly<Record<string, string>>
   /** This user instead of root. */
   readonly user?: string
+  /** What this starts is not put behind everything else on the machine. */
+  readonly prompt?: boolean
 }
 
-const start = (script: string, { cwd = "/", env = {}, user }: Where) => {
+const start = (script: string, { cwd = "/", env = {}, prompt, user }: Where) => {
   const command =
     user === undefined ? ["bash"] : ["setpriv", `--reuid=${user}`, `--regid=${user}`, "--init-groups", "bash"]
-  return spawn("nice", [...command, "-c", script], {
+  return spawn("nice", [...(prompt === true ? ["-n", "0"] : []), ...command, "-c", script], {
     cwd,
     env: { ...machine(), ...env },
     stdio: ["ignore", "pipe", "pipe"]

@@ -62,7 +62,7 @@ export const daemons = Effect.acquireRelease(
       munged --force --key-file=${at.slurm}/munge.key --socket=${at.slurm}/munge.socket --pid-file=${at.slurm}/munged.pid \\
         --log-file=${at.slurm}/munged.log --seed-file=${at.slurm}/munged.seed
       slurmctld && slurmd -N localhost`,
-      { env: environment }
+      { env: environment, prompt: true }
     )
     yield* waitFor(
       "Slurm's node",

@@ -222,6 +222,7 @@ describe.skipIf(!fs.existsSync("/proc/self/environ"))("slurm/run_ingestor.sh", (
           ...exchange.settings,
           ...fast,
           PGDATA_HOST: home,
+          TMPDIR: home,
           POSTGRES_PORT: String(yield* Ports.free()),
           DISCOVERY_SECONDS: "2",
           BACKFILL_FIRST_DAYS: "0.05"
