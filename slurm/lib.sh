@@ -59,8 +59,8 @@ begin_run() {
     export CLUSTER_LIVE_JOBS
   fi
   instance=${POSTGRES_INSTANCE}_${SLURM_JOB_ID:-$$}
-  mkfifo "$CLUSTER_RUN_DIR/life.database" "$CLUSTER_RUN_DIR/life.programs"
-  exec {life_database}<>"$CLUSTER_RUN_DIR/life.database" {life_programs}<>"$CLUSTER_RUN_DIR/life.programs"
+  mkfifo "$CLUSTER_RUN_DIR/life.database" "$CLUSTER_RUN_DIR/life.server" "$CLUSTER_RUN_DIR/life.programs"
+  exec {life_database}<>"$CLUSTER_RUN_DIR/life.database" {life_server}<>"$CLUSTER_RUN_DIR/life.server" {life_programs}<>"$CLUSTER_RUN_DIR/life.programs"
   binds=()
   if [ "$in_container" = 1 ]; then container_binds; fi
   export EXIT_WITH_STDIN=1
@@ -86,7 +86,7 @@ keep() {
   local pipe=$1
   shift
   (
-    exec <"$CLUSTER_RUN_DIR/life.$pipe" {life_database}>&- {life_programs}>&-
+    exec <"$CLUSTER_RUN_DIR/life.$pipe" {life_database}>&- {life_server}>&- {life_programs}>&-
     trap - TERM INT
     "$@"
   ) &
@@ -94,7 +94,7 @@ keep() {
 
 # Not the shell's own waiting: a trap interrupts it at once.
 pause() {
-  sleep "$1" {life_database}>&- {life_programs}>&- &
+  sleep "$1" {life_database}>&- {life_server}>&- {life_programs}>&- &
   wait $! || true
 }
 
@@ -119,7 +119,7 @@ start_database() {
 
 # While it starts, the programs load: a hand-over waits for both.
 start_instance() {
-  exec {life_database}>&- {life_programs}>&-
+  exec {life_database}>&- {life_server}>&- {life_programs}>&-
   apptainer instance start --no-home "${binds[@]}" "$KALSHI_SIF" "$instance" database >"$CLUSTER_RUN_DIR/instance.log" 2>&1 ||
     {
       cat "$CLUSTER_RUN_DIR/instance.log" >>"$CLUSTER_RUN_DIR/database.log"
@@ -127,7 +127,8 @@ start_instance() {
     }
 }
 
-# A server of another image: the lease is held by a process of ours, and lost with it the server is stopped at once.
+# A server of another image: the lease is held by a process of ours, and lost with it the server is stopped at once. It is no instance,
+# as those of other images start nothing, but one process that ends with this script.
 start_other_server() {
   : "${POSTGRES_SIF:=$KALSHI_HOME/postgres.sif}"
   if [ ! -e "$POSTGRES_SIF" ]; then
@@ -137,30 +138,39 @@ start_other_server() {
   keep database database_and_exit_code lease
   until [ -e "$CLUSTER_RUN_DIR/lease.held" ] || [ -e "$CLUSTER_RUN_DIR/database.exit" ]; do pause 0.1; done
   [ -e "$CLUSTER_RUN_DIR/lease.held" ] || return 0
-  apptainer instance start --no-home --bind "$PGDATA_HOST" --bind "$CLUSTER_RUN_DIR" "$POSTGRES_SIF" "$instance" \
-    >"$CLUSTER_RUN_DIR/instance.log" 2>&1 {life_database}>&- {life_programs}>&- ||
-    {
-      cat "$CLUSTER_RUN_DIR/instance.log" >&2
-      refuse_database "POSTGRES_SIF: the instance $instance did not start; the lines above say why"
-    }
-  local data=$PGDATA_HOST/postgres
+  local data=$PGDATA_HOST/postgres log=$CLUSTER_RUN_DIR/initdb.log
   if [ ! -e "$data/PG_VERSION" ]; then
-    in_instance initdb --pgdata="$data.new" --username=postgres --auth=scram-sha-256 --encoding=UTF8 --locale=C \
-      --pwfile="$PGDATA_HOST/postgres-password" >>"$CLUSTER_RUN_DIR/instance.log" 2>&1 ||
-      refuse_database "POSTGRES_SIF: initdb failed; see $CLUSTER_RUN_DIR/instance.log"
+    rm -rf "$data.new"
+    in_other_image initdb --pgdata="$data.new" --username=postgres --auth=scram-sha-256 --encoding=UTF8 --locale=C \
+      --pwfile="$PGDATA_HOST/postgres-password" >"$log" 2>&1 </dev/null ||
+      {
+        tail -n 20 "$log" >&2
+        refuse_database "POSTGRES_SIF: initdb failed; the lines above say why"
+      }
     mv "$data.new" "$data"
   fi
-  in_instance postgres -D "$data" -p "$POSTGRES_PORT" -c "listen_addresses=$POSTGRES_LISTEN" \
-    -c unix_socket_directories= -c timezone=UTC -c log_timezone=UTC >>"$PGDATA_HOST/postgres.log" 2>&1 </dev/null &
+  keep server other_server "$data"
 }
 
-in_instance() { apptainer exec "instance://$instance" "$@" {life_database}>&- {life_programs}>&-; }
+in_other_image() { apptainer exec --no-home --pwd / --bind "$PGDATA_HOST" "$POSTGRES_SIF" "$@"; }
 
-stop_other_server() {
-  [ -n "$POSTGRES_SIF$POSTGRES_IMAGE" ] && [ -e "$CLUSTER_RUN_DIR/lease.held" ] || return 0
-  local way=fast
-  [ ! -e "$CLUSTER_RUN_DIR/database.exit" ] || way=immediate
-  in_instance pg_ctl -D "$PGDATA_HOST/postgres" -m "$way" -t 30 -w stop >>"$CLUSTER_RUN_DIR/instance.log" 2>&1 || true
+# Until nobody holds the pipe, or the process of the lease has ended: then it must stop at once.
+other_server() {
+  local data=$1 way=fast
+  trap : TERM INT
+  in_other_image postgres -D "$data" -p "$POSTGRES_PORT" -c "listen_addresses=$POSTGRES_LISTEN" -c unix_socket_directories= \
+    -c timezone=UTC -c log_timezone=UTC >>"$PGDATA_HOST/postgres.log" 2>&1 </dev/null &
+  while true; do
+    read -r -t 1 _ && continue
+    # More than 128: only the time is up.
+    [ $? -gt 128 ] || break
+    if [ -e "$CLUSTER_RUN_DIR/database.exit" ]; then
+      way=immediate
+      break
+    fi
+  done
+  in_other_image pg_ctl -D "$data" -m "$way" -t 30 -w stop >>"$PGDATA_HOST/postgres.log" 2>&1 </dev/null || true
+  wait
 }
 
 # Ends what this script started, the database last.
@@ -171,14 +181,14 @@ end_run() {
   if [ -n "${programs-}" ]; then
     while kill -0 "$programs" 2>/dev/null; do wait "$programs" || true; done
   fi
-  stop_other_server
+  exec {life_server}>&-
   exec {life_database}>&-
   if [ -n "${has_database-}" ]; then
     for ((n = 0; n < 600; n++)); do
       [ ! -e "$CLUSTER_RUN_DIR/database.exit" ] || break
       sleep 0.1
     done
-    if [ "$in_container" = 1 ]; then apptainer instance stop "$instance" >>"$CLUSTER_RUN_DIR/instance.log" 2>&1 || true; fi
+    if [ "$in_container" = 1 ] && [ -z "$POSTGRES_SIF$POSTGRES_IMAGE" ]; then apptainer instance stop "$instance" >>"$CLUSTER_RUN_DIR/instance.log" 2>&1 || true; fi
     cat "$CLUSTER_RUN_DIR/database.log" >&2
   fi
   wait
@@ -218,7 +228,7 @@ hand_over() {
     sbatch --parsable --dependency=singleton --job-name="$SLURM_JOB_NAME" --time="$limit" \
       ${SLURM_JOB_PARTITION:+--partition="$SLURM_JOB_PARTITION"} ${SLURM_JOB_ACCOUNT:+--account="$SLURM_JOB_ACCOUNT"} \
       ${SLURM_JOB_QOS:+--qos="$SLURM_JOB_QOS"} ${SLURM_CPUS_PER_TASK:+--cpus-per-task="$SLURM_CPUS_PER_TASK"} \
-      ${SLURM_MEM_PER_NODE:+--mem="$SLURM_MEM_PER_NODE"} "${more[@]}" "$script" {life_database}>&- {life_programs}>&-) ||
+      ${SLURM_MEM_PER_NODE:+--mem="$SLURM_MEM_PER_NODE"} "${more[@]}" "$script" {life_database}>&- {life_server}>&- {life_programs}>&-) ||
     {
       say "the next job could not be submitted; submit it by hand"
       return 0

@@ -12,6 +12,7 @@ import * as ClientSessions from "../store/ClientSessions.ts"
 import { BatchJob, DataLease } from "../store/DataLease.ts"
 import { EmbeddedPostgres } from "../store/EmbeddedPostgres.ts"
 import { isAlive, readText, thisHost } from "../store/OwnerLock.ts"
+import { isListening } from "../store/PostgresRemains.ts"
 import { ofScript, settings } from "./ClusterConfig.ts"
 import * as ConnectionFile from "./ConnectionFile.ts"
 import * as LeftJournals from "./LeftJournals.ts"
@@ -167,6 +168,11 @@ export const lease = Effect.gen(function* () {
     fs.writeFileSync(passwordFile, `${randomBytes(24).toString("hex")}\n`, { mode: 0o600 })
   const password = (readText(passwordFile) ?? "").trim()
   const url = (name: string) => Redacted.make(`postgres://postgres:${password}@${loopback}:${port}/${name}`)
+  const serverEnds = isListening(port).pipe(
+    Effect.repeat({ schedule: Schedule.spaced("100 millis"), until: (listens) => !listens }),
+    Effect.timeoutOrElse({ duration: "60 seconds", orElse: () => held.keep }),
+    Effect.ignore
+  )
   if (runDirectory !== undefined) fs.writeFileSync(path.join(runDirectory, "lease.held"), "")
   const announce = Effect.gen(function* () {
     yield* ClientSessions.ensureDatabase(url("postgres"), "kalshi").pipe(
@@ -176,7 +182,8 @@ export const lease = Effect.gen(function* () {
     yield* Effect.logInfo("the database is ready", { host: thisHost, port, folder: dataHost })
     return yield* Effect.never
   }).pipe(Effect.scoped)
-  return yield* Effect.raceFirst(announce, held.lost)
+  // Told to stop, it outlives the server that it protects; lost, it ends at once, which stops the server.
+  return yield* Effect.raceFirst(announce, held.lost).pipe(Effect.onInterrupt(() => serverEnds))
 }).pipe(Effect.provide(Lease))
 
 /** Before the database of PGDATA_HOST is stopped. */

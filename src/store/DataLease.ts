@@ -233,6 +233,8 @@ export class DataLease extends Context.Service<
     readonly generation: number
     /** The holder before us, when it ended without releasing the lease. */
     readonly over: LeaseHolder | undefined
+    /** Leaves the lease unreleased at the end: what it protects is still in use. */
+    readonly keep: Effect.Effect<void>
     /** Fails once the lease is no longer ours; never succeeds. */
     readonly lost: Effect.Effect<never, LeaseLost>
   }
@@ -288,7 +290,7 @@ const hold = Effect.fnUntraced(function* (options: LeaseOptions) {
     Effect.as(true),
     Effect.catch((error) => (error.code === "ENOENT" ? Effect.succeed(false) : Effect.fail(error)))
   )
-  const beating = { beat: 0, renewedMillis: yield* monotonicMillis, written: Promise.resolve() }
+  const beating = { beat: 0, renewedMillis: yield* monotonicMillis, written: Promise.resolve(), isKept: false }
   const put = (released: boolean) =>
     Effect.flatMap(now, (heartbeat) =>
       attempt(() => {
@@ -300,7 +302,7 @@ const hold = Effect.fnUntraced(function* (options: LeaseOptions) {
     )
   yield* Effect.addFinalizer(() =>
     Effect.gen(function* () {
-      if (!(yield* Deferred.isDone(lost)) && !(yield* isTaken)) yield* put(true)
+      if (!beating.isKept && !(yield* Deferred.isDone(lost)) && !(yield* isTaken)) yield* put(true)
     }).pipe(
       Effect.timeout("5 seconds"),
       Effect.catch((error) => Effect.logWarning("the lease could not be released", { reason: error.message }))
@@ -327,6 +329,9 @@ const hold = Effect.fnUntraced(function* (options: LeaseOptions) {
   if (generation > 2)
     yield* attempt(() => fs.rm(path.join(directory, fileName(generation - 2)), { force: true })).pipe(Effect.ignore)
   return {
+    keep: Effect.sync(() => {
+      beating.isKept = true
+    }),
     lost: Deferred.await(lost),
     holder,
     generation,

@@ -86,7 +86,8 @@ export const forget = (ownerFile: string, host: string) => {
   if (readText(ownerFile)?.includes(`"hostname":${JSON.stringify(host)}`) === true) rmSync(ownerFile, { force: true })
 }
 
-const isListening = (port: number): Effect.Effect<boolean> =>
+/** Whether something listens on this port of this machine. */
+export const isListening = (port: number): Effect.Effect<boolean> =>
   Effect.callback((resume) => {
     const socket = connect({ host: "127.0.0.1", port, timeout: 2000 })
     const end = (listens: boolean) => {
