@@ -178,17 +178,24 @@ end_run() {
   trap '' TERM INT
   local n
   exec {life_programs}>&-
+  # Our own server waits by itself until the programs have let go; another one must hear of the end after theirs.
+  if [ -z "$POSTGRES_SIF$POSTGRES_IMAGE" ]; then exec {life_database}>&-; fi
   if [ -n "${programs-}" ]; then
     while kill -0 "$programs" 2>/dev/null; do wait "$programs" || true; done
   fi
   exec {life_server}>&-
-  exec {life_database}>&-
+  if [ -n "$POSTGRES_SIF$POSTGRES_IMAGE" ]; then exec {life_database}>&-; fi
   if [ -n "${has_database-}" ]; then
     for ((n = 0; n < 600; n++)); do
       [ ! -e "$CLUSTER_RUN_DIR/database.exit" ] || break
       sleep 0.1
     done
-    if [ "$in_container" = 1 ] && [ -z "$POSTGRES_SIF$POSTGRES_IMAGE" ]; then apptainer instance stop "$instance" >>"$CLUSTER_RUN_DIR/instance.log" 2>&1 || true; fi
+    if [ "$in_container" = 1 ] && [ -z "$POSTGRES_SIF$POSTGRES_IMAGE" ]; then
+      # Once the database has ended there is nothing left in the instance to be kind to.
+      local how=(--timeout 20)
+      [ ! -e "$CLUSTER_RUN_DIR/database.exit" ] || how=(--force)
+      apptainer instance stop "${how[@]}" "$instance" >>"$CLUSTER_RUN_DIR/instance.log" 2>&1 || true
+    fi
     cat "$CLUSTER_RUN_DIR/database.log" >&2
   fi
   wait

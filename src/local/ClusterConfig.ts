@@ -61,7 +61,7 @@ export const settings = {
     "LEASE_GONE",
     "id of a holder whose machine is gone for good, for one start: its lease is taken without a proof"
   ),
-  drain: Setting.number("DRAIN_SECONDS", "the database waits this long for the programs to let go", 12, {
+  drain: Setting.number("DRAIN_SECONDS", "the database waits this long for the programs to let go", 25, {
     min: 0,
     max: 600
   })

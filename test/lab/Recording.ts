@@ -22,7 +22,10 @@ export interface Result {
   readonly handoverGapSeconds: number
   readonly secondRefused: boolean
   readonly leftovers: number
+  /** Not stored, and in no gap of the ledger. */
   readonly lost: number
+  /** Not stored, in a gap. */
+  readonly inGaps: number
   readonly duplicated: number
 }
 
@@ -152,6 +155,27 @@ const nothingLeft = (when: string) =>
     return left.length
   })
 
+/** What was sent and is not stored; lost is what no gap of the ledger explains, as one does when a process is killed with frames on their way. */
+const missing = Effect.fnUntraced(function* (sent: ReadonlyMap<string, number>) {
+  const rows =
+    yield* query(`select k.ticker || chr(9) || (extract(epoch from t.ts) * 1000)::bigint as key, count(*)::int as n
+    from ticks t join market_keys k using (market_id) group by 1`)
+  const gaps = yield* query(`select (extract(epoch from from_ts) * 1000)::float8 as since,
+    (extract(epoch from coalesce(to_ts, 'infinity')) * 1000)::float8 as until from capture_gaps where feed in ('all', 'ticker')`)
+  const stored = new Map(rows.map(({ key, n }) => [String(key), Number(n)]))
+  const isExplained = (key: string) => {
+    const at = Number(key.split("\t")[1])
+    return gaps.some(({ since, until }) => Number(since) <= at && at <= Number(until))
+  }
+  const unexplained = new Map([...sent].filter(([key, n]) => (stored.get(key) ?? 0) >= n || !isExplained(key)))
+  const all = Verdict.compare(sent, stored)
+  return {
+    ...all,
+    lost: Verdict.compare(unexplained, stored).lost,
+    inGaps: all.lost - Verdict.compare(unexplained, stored).lost
+  }
+})
+
 /** Also when the lab fails in the middle. */
 const noJobs = run(`scancel --user ${user}`, asUser).pipe(
   Effect.andThen(
@@ -246,13 +270,8 @@ export const record = Effect.fnUntraced(function* (image: string | undefined) {
     const sent = Verdict.parseSent(
       yield* Effect.flatMap(http.get(`${announced.control}/sent?channel=ticker`), (response) => response.text)
     )
-    const stored = Effect.map(
-      query(`select k.ticker || chr(9) || (extract(epoch from t.ts) * 1000)::bigint as key, count(*)::int as n
-        from ticks t join market_keys k using (market_id) group by 1`),
-      (rows) => Verdict.compare(sent, new Map(rows.map(({ key, n }) => [String(key), Number(n)])))
-    )
-    return yield* waitFor("every frame", 20, stored, ({ lost }) => lost === 0).pipe(
-      Effect.catchTag("LabFailed", () => stored)
+    return yield* waitFor("every frame", 20, missing(sent), ({ lost }) => lost === 0).pipe(
+      Effect.catchTag("LabFailed", () => missing(sent))
     )
   }).pipe(Effect.scoped)
   const result: Result = {
@@ -262,6 +281,7 @@ export const record = Effect.fnUntraced(function* (image: string | undefined) {
     secondRefused,
     leftovers: leftovers + (yield* nothingLeft("everything")),
     lost: byHand.lost,
+    inGaps: byHand.inGaps,
     duplicated: byHand.duplicated
   }
   return result
