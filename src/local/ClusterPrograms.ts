@@ -115,6 +115,9 @@ const portalSecrets = Effect.fnUntraced(function* (dataHost: string) {
   }
 })
 
+/** What `ws` takes to start, and a little more. */
+const headStart = "4 seconds"
+
 const startAll = Effect.fnUntraced(function* (
   url: Redacted.Redacted<string>,
   all: Chosen,
@@ -211,6 +214,7 @@ export const guests = Effect.gen(function* () {
       Effect.repeat({ schedule: Schedule.spaced("1 second"), until: (one) => one !== undefined })
     ))!
     const url = yield* Effect.fromResult(ConnectionFile.urlHere(connection))
+    yield* Effect.sleep(headStart)
     yield* startAll(url, all, RolePasswords.known(all.dataHost)).pipe(
       Effect.andThen(
         found.pipe(
