@@ -14,6 +14,7 @@ import * as Telemetry from "../runtime/Telemetry.ts"
 import { databaseSettings } from "../store/Database.ts"
 import { logins } from "../store/DatabaseRoles.ts"
 import * as SchemaSettings from "../store/SchemaSettings.ts"
+import * as ClusterConfig from "./ClusterConfig.ts"
 import * as Healthcheck from "./Healthcheck.ts"
 import type { Group } from "./Roles.ts"
 import * as Roles from "./Roles.ts"
@@ -27,14 +28,15 @@ const roles = {
   admin: Roles.admin,
   archive: Roles.archive,
   healthcheck: Roles.healthcheck,
-  migrator: Roles.migrator
+  migrator: Roles.migrator,
+  cluster: ClusterConfig.settings
 } as const satisfies Readonly<Record<string, Group>>
 type EnvRole = keyof typeof roles
 
 const everyRole = Object.keys(roles) as ReadonlyArray<EnvRole>
 
-/** Those that have a file of their own in configs/env; the health check reads that of the program it looks at. */
-export const roleNames = everyRole.filter((role) => role !== "healthcheck")
+/** Those that have a file of their own in configs/env; the health check reads that of the program it looks at, and a job .env. */
+export const roleNames = everyRole.filter((role) => role !== "healthcheck" && role !== "cluster")
 
 const sections: ReadonlyArray<readonly [title: string, settings: Group]> = [
   ["Database and files", databaseSettings],
@@ -60,6 +62,7 @@ const sections: ReadonlyArray<readonly [title: string, settings: Group]> = [
   ["The language model of forecasts (predictor)", PredictionConfig.model],
   ["Documents of forecasts (predictor)", PredictionConfig.embedding],
   ["Import of the Python original's database (migrator)", IngestConfig.importer],
+  ["On a cluster (the scripts of slurm/)", ClusterConfig.settings],
   ["Every program", { ...Logging.settings, ...Health.settings, ...ExchangeTime.settings }],
   ["Admin calls (every program)", admin],
   ["Health", { ...Health.thresholds, ...Healthcheck.settings }],

@@ -3,6 +3,7 @@ import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Cause from "effect/Cause"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as CliError from "effect/cli/CliError"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -15,8 +16,8 @@ import * as Logging from "./Logging.ts"
 import { type Loops, runRole } from "./Loops.ts"
 import { SettingError } from "./SettingError.ts"
 
-/** After a stop signal a program has this long to drain; then it exits anyway, with code 1. */
-const drainMillis = 10_000
+/** After a stop signal a program has this long to drain, unless it says otherwise; then it exits anyway, with code 1. */
+const usualDrain = "10 seconds"
 
 const environment = ConfigProvider.layer(Environment.provider.pipe(Effect.provide(NodeFileSystem.layer)))
 
@@ -51,7 +52,12 @@ const report = <E>(cause: Cause.Cause<E>) => {
  * for anything else (exit code 1), and exit code 0 after SIGTERM or SIGINT once everything has drained. A program that fails with
  * `ExitCode` ends with that code.
  */
-export const runProgram = <A, E>(service: string, program: Effect.Effect<A, E, LogControl>): void => {
+export const runProgram = <A, E>(
+  service: string,
+  program: Effect.Effect<A, E, LogControl>,
+  options: { readonly drain?: Duration.Input } = {}
+): void => {
+  const drainMillis = Duration.toMillis(options.drain ?? usualDrain)
   let stopping = false
   const onSignal = () => {
     if (stopping) return

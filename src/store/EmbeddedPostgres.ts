@@ -22,10 +22,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Reactivity from "effect/reactivity/Reactivity"
-import * as Schedule from "effect/Schedule"
-import { SettingError } from "../runtime/SettingError.ts"
-import { acquire, isAlive, processesIn, readText, thisHost } from "./OwnerLock.ts"
+import { acquire, readText, thisHost } from "./OwnerLock.ts"
 import { type Account, identity, PostgresBinaries, runAs } from "./PostgresBinaries.ts"
+import { forget, type Home, type Leased, poll, releaseCluster, stop, wrongFolder } from "./PostgresRemains.ts"
 import { sqlProblem } from "./SqlProblem.ts"
 
 export interface EmbeddedPostgresOptions {
@@ -35,6 +34,13 @@ export interface EmbeddedPostgresOptions {
   readonly fallbackDataDir?: string | undefined
   /** Server settings over ours. */
   readonly settings?: Readonly<Record<string, string>> | undefined
+  /** The wanted port; another one when it is not free. By default that of the last time. */
+  readonly port?: number | undefined
+  /**
+   * We hold the lease of `dataDir`: no process but ours is signalled, the server ends with this process however that ends, and what the
+   * host `over` left is that of a holder which has provably ended.
+   */
+  readonly leased?: Leased | undefined
 }
 
 /** A real PostgreSQL 18 of our own: on 127.0.0.1 only, one owner a data folder, stopped when the owner's scope closes. */
@@ -56,11 +62,14 @@ export class EmbeddedPostgres extends Context.Service<
       Effect.gen(function* () {
         const binaries = yield* PostgresBinaries
         const home = yield* chooseHome(options, binaries.account)
-        const isTakenOver = yield* acquire(Path.join(home.dataDir, "postgres.owner"), home.dataDir)
-        yield* releaseCluster(home, isTakenOver)
+        const ownerFile = Path.join(home.dataDir, "postgres.owner")
+        if (options.leased?.over !== undefined && options.leased.over !== thisHost)
+          forget(ownerFile, options.leased.over)
+        const isTakenOver = yield* acquire(ownerFile, home.dataDir)
+        yield* releaseCluster(home, isTakenOver, options.leased)
         const programs = yield* binaries.prepare(home.account, home.dataDir)
         const password = yield* initialise(home, programs, options.settings?.["fsync"] !== "off")
-        const { child, ended, port } = yield* start(home, programs, options.settings ?? {})
+        const { child, ended, port } = yield* start(home, programs, options)
         const address = (database: string) =>
           Redacted.make(`postgres://postgres:${password}@127.0.0.1:${port}/${database}`)
         yield* createDatabase(address("postgres"))
@@ -114,14 +123,6 @@ const honestSettings = {
   random_page_cost: "1.1"
 }
 
-interface Home {
-  readonly dataDir: string
-  readonly cluster: string
-  readonly account: Account | undefined
-}
-
-const wrongFolder = (problem: string, fix: string) => new SettingError({ setting: "DATA_DIR", problem, fix })
-
 const chooseHome = Effect.fnUntraced(function* (options: EmbeddedPostgresOptions, account: Account | undefined) {
   const first = yield* Effect.result(openHome(options.dataDir, account))
   if (first._tag === "Success") return first.success
@@ -169,67 +170,6 @@ const openHome = Effect.fnUntraced(function* (directory: string, account: Accoun
     }
   }
   return { dataDir, cluster, account: user } satisfies Home
-})
-
-/** Makes sure that no server runs on the cluster, and that no lock file of one that is gone stays behind. */
-const releaseCluster = Effect.fnUntraced(function* (home: Home, isTakenOver: boolean) {
-  const lockFile = Path.join(home.cluster, "postmaster.pid")
-  const text = readText(lockFile)
-  if (text === undefined) return
-  const pid = Number(text.split("\n")[0])
-  const host = readText(Path.join(home.cluster, "postmaster.host"))?.trim()
-  if (host !== thisHost) {
-    return yield* wrongFolder(
-      `the database in ${home.cluster} was left running as process ${pid} on ${host === undefined ? "an unknown host" : `host ${host}`}`,
-      `stop it there; if it is gone for good, remove ${lockFile}`
-    )
-  }
-  if (yield* isPostmaster(home, pid)) {
-    if (!isTakenOver) {
-      return yield* wrongFolder(
-        `the database in ${home.cluster} is in use by a server, process ${pid}, that we did not start`,
-        "stop that server, or choose another folder"
-      )
-    }
-    yield* Effect.logWarning("stopping the database server that a killed process left running", { pid })
-    yield* stop(pid, home)
-  }
-  yield* waitUntil(() => processesIn(home.cluster).length === 0, "10 seconds").pipe(
-    Effect.catch(() =>
-      Effect.fail(
-        wrongFolder(
-          `the database in ${home.cluster} is still in use by process ${processesIn(home.cluster).join(", ")}`,
-          "end that process, or choose another folder"
-        )
-      )
-    )
-  )
-  rmSync(lockFile, { force: true })
-})
-
-const isPostmaster = Effect.fnUntraced(function* (home: Home, pid: number) {
-  if (!isAlive(pid)) return false
-  if (existsSync(`/proc/${process.pid}/cwd`)) return processesIn(home.cluster).includes(pid)
-  const command = yield* runAs(undefined, "ps", ["-o", "command=", "-p", String(pid)])
-  return command.output.includes("postgres") && command.output.includes(home.cluster)
-})
-
-const poll = (condition: () => boolean) =>
-  Effect.sync(condition).pipe(Effect.repeat({ schedule: Schedule.spaced("10 millis"), until: (isTrue) => isTrue }))
-
-const waitUntil = (condition: () => boolean, patience: "10 seconds") => Effect.timeout(poll(condition), patience)
-
-const signal = (pid: number, name: "SIGINT" | "SIGQUIT" | "SIGKILL") =>
-  Effect.ignore(Effect.try(() => process.kill(pid, name)))
-
-/** Fast shutdown: sessions are ended and everything is written. Not over in 10 s: immediate, which recovers at the next start. */
-const stop = Effect.fnUntraced(function* (pid: number, home: Home) {
-  const isGone = () => !isAlive(pid) && !processesIn(home.cluster).includes(pid)
-  yield* signal(pid, "SIGINT")
-  yield* waitUntil(isGone, "10 seconds").pipe(
-    Effect.catch(() => Effect.andThen(signal(pid, "SIGQUIT"), waitUntil(isGone, "10 seconds"))),
-    Effect.catch(() => signal(pid, "SIGKILL"))
-  )
 })
 
 /** Makes the cluster when there is none (in a folder aside, renamed when complete). Succeeds with the superuser's password. */
@@ -309,9 +249,27 @@ interface Server {
   readonly port: number
 }
 
-const start = Effect.fnUntraced(function* (home: Home, programs: string, settings: Readonly<Record<string, string>>) {
+/** Stops the server when this process ends before it: the shell's standard input ends then. */
+const stopWithUs = (pid: number, home: Home) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const script = 'read -r _; [ "$(readlink "/proc/$0/cwd")" = "$1" ] && kill -INT "$0"'
+      const guard = spawn("/bin/sh", ["-c", script, String(pid), home.cluster], {
+        ...identity(home.account),
+        cwd: "/",
+        detached: true,
+        stdio: ["pipe", "ignore", "ignore"]
+      })
+      guard.unref()
+      return guard
+    }),
+    (guard) => Effect.sync(() => guard.kill("SIGKILL"))
+  )
+
+const start = Effect.fnUntraced(function* (home: Home, programs: string, options: EmbeddedPostgresOptions) {
+  const settings = options.settings ?? {}
   const portFile = Path.join(home.dataDir, "postgres-port")
-  const recorded = Number(readText(portFile) ?? 0)
+  const recorded = options.port ?? Number(readText(portFile) ?? 0)
   const logFile = Path.join(home.dataDir, "postgres.log")
   if (existsSync(logFile) && statSync(logFile).size > 16 * 1024 * 1024) renameSync(logFile, `${logFile}.old`)
 
@@ -358,6 +316,7 @@ const start = Effect.fnUntraced(function* (home: Home, programs: string, setting
       )
     )
   )
+  if (options.leased !== undefined && server.child.pid !== undefined) yield* stopWithUs(server.child.pid, home)
   yield* Effect.raceFirst(poll(isReady), failed)
   writeFileSync(portFile, `${server.port}\n`)
   return server satisfies Server
