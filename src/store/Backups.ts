@@ -4,6 +4,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
 import * as pg from "pg"
 import * as copy from "pg-copy-streams"
 import { fromMillis } from "../market/Timestamp.ts"
@@ -285,11 +286,12 @@ export class Backups extends Context.Service<
             "select (select pg_get_userbyid(relowner) from pg_class where oid = to_regclass('schema_version')) as name"
           )
           const hasGrants = owner?.name === groupOf("owner")
+          // A connection that was just closed is still there for a moment.
           const [others] = yield* ask<{ n: number }>(
             on,
             `select count(*)::int as n from pg_stat_activity
-           where datname = current_database() and pid <> pg_backend_pid()`
-          )
+           where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'`
+          ).pipe(Effect.repeat({ until: ([row]) => row!.n === 0, schedule: Schedule.spaced("200 millis"), times: 5 }))
           if (others!.n > 0)
             return yield* new BackupError({
               problem: `${others!.n} other connections use ${address}`,
