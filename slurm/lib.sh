@@ -242,21 +242,23 @@ hand_over() {
     }
   say "$left s are left: job $next goes on"
   # What is written now need not be written while nobody records.
-  (trap - TERM INT && unset EXIT_WITH_STDIN && cluster checkpoint) </dev/null >&2 || true
+  if [ -n "$has_database" ]; then (trap - TERM INT && unset EXIT_WITH_STDIN && cluster checkpoint) </dev/null >&2 || true; fi
 }
 
-# run_ingestor SCRIPT: the database and the programs, until a stop signal or the end of one of them.
-run_ingestor() {
-  local code=0
+# run COMMAND SCRIPT: programs (with their database) or guests (on the database of another job), until a stop signal or their own end.
+run() {
+  local command=$1 script=$2 code=0
   stopped=0 requeue_at_end=0 programs="" has_database=""
   choose_programs
   begin_run
   trap 'stopped=1' TERM INT
   trap end_run EXIT
   say "run $CLUSTER_RUN on $(hostname): $PGDATA_HOST, $([ "$in_container" = 1 ] && echo "$KALSHI_SIF" || echo "no container")"
-  has_database=1
-  start_database
-  keep programs cluster programs
+  if [ "$command" = programs ]; then
+    has_database=1
+    start_database
+  fi
+  keep programs cluster "$command"
   programs=$!
   while [ "$stopped" = 0 ]; do
     wait "$programs" && code=0 || code=$?
@@ -264,33 +266,10 @@ run_ingestor() {
   done
   if [ "$stopped" = 1 ]; then
     code=0
-    hand_over "$1"
+    hand_over "$script"
   fi
   trap - EXIT
   end_run
   if [ "$requeue_at_end" = 1 ]; then scontrol requeue "$SLURM_JOB_ID"; fi
-  exit "$code"
-}
-
-# run_guests: workers or the predictor, on the database of another job.
-run_guests() {
-  local code=0
-  stopped=0 requeue_at_end=0 programs="" has_database=""
-  choose_programs
-  begin_run
-  trap 'stopped=1' TERM INT
-  trap end_run EXIT
-  keep programs cluster guests
-  programs=$!
-  while [ "$stopped" = 0 ]; do
-    wait "$programs" && code=0 || code=$?
-    kill -0 "$programs" 2>/dev/null || break
-  done
-  if [ "$stopped" = 1 ]; then
-    code=0
-    hand_over "$1"
-  fi
-  trap - EXIT
-  end_run
   exit "$code"
 }

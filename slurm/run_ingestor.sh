@@ -7,4 +7,4 @@ KALSHI_HOME=${KALSHI_HOME:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)}
 source "$KALSHI_HOME/slurm/settings.sh"
 # shellcheck source=lib.sh
 source "$KALSHI_HOME/slurm/lib.sh"
-run_ingestor "$KALSHI_HOME/slurm/run_ingestor.sh"
+run programs "$KALSHI_HOME/slurm/run_ingestor.sh"

@@ -6,9 +6,11 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as HttpClient from "effect/http/HttpClient"
 import * as HttpClientRequest from "effect/http/HttpClientRequest"
+import * as Redacted from "effect/Redacted"
 import * as Reactivity from "effect/reactivity/Reactivity"
 import * as ConnectionFile from "../../src/local/ConnectionFile.ts"
 import * as Verdict from "../../src/local/Verdict.ts"
+import * as Nodes from "./Nodes.ts"
 import { at, read, repository, user } from "./Place.ts"
 import { keep, LabFailed, must, processesOf, run, waitFor } from "./Shell.ts"
 import * as Slurm from "./Slurm.ts"
@@ -20,7 +22,12 @@ export interface Result {
   readonly buildSeconds: number | null
   readonly ticks: number
   readonly handoverGapSeconds: number
+  /** Jobs on the same data: on the same node, and on another one. */
   readonly secondRefused: boolean
+  /** Both builds have the same files; null when they were not made. */
+  readonly reproducible: boolean | null
+  /** Of the node with the database: until the job, requeued on the other one, recorded again. */
+  readonly nodeLossGapSeconds: number
   readonly leftovers: number
   /** Not stored, and in no gap of the ledger. */
   readonly lost: number
@@ -43,15 +50,16 @@ const asUser = { user, cwd: at.home, env: environment }
 const say = (text: string) => Console.error(`lab: ${text}`)
 
 /** A block of docs/cluster.md, word for word. */
-const walk = (step: Step) => Effect.andThen(say(step), must(step, `set -eu\n${commandsOf(step)}`, asUser))
+const walk = (step: Step, env: Readonly<Record<string, string>> = {}) =>
+  Effect.andThen(say(step), must(step, `set -eu\n${commandsOf(step)}`, { ...asUser, env: { ...environment, ...env } }))
 
 const query = (text: string) =>
   Effect.gen(function* () {
     const connection = ConnectionFile.read(pgdata)
     if (connection === undefined) return yield* new LabFailed({ step: "the database", said: "is not announced" })
-    const url = ConnectionFile.urlHere(connection)
-    if (url._tag === "Failure") return yield* url.failure
-    const sql = yield* PgClient.makeClient({ url: url.success })
+    const url = new URL(Redacted.value(yield* Effect.fromResult(ConnectionFile.urlHere(connection))))
+    if (connection.host === Nodes.other) url.hostname = Nodes.addressOf(Nodes.other)
+    const sql = yield* PgClient.makeClient({ url: Redacted.make(url.href) })
     return yield* sql.unsafe<Record<string, unknown>>(text)
   }).pipe(Effect.scoped, Effect.provide(Reactivity.layer))
 
@@ -77,7 +85,7 @@ const logOf = (job: string, name = "kalshi_hd") => read(path.join(at.home, `${na
 
 const exchange = Effect.gen(function* () {
   yield* keep(
-    `node ${repository}/dist/exchange.js --port=0 --speed=1 --rate=50 --keys-dir=${at.keys}`,
+    `node ${repository}/dist/exchange.js --host=${Nodes.addressOf(Nodes.here)} --port=0 --speed=1 --rate=50 --keys-dir=${at.keys}`,
     { env: environment },
     at.log("exchange")
   )
@@ -108,16 +116,21 @@ const settingsOf = (announced: Effect.Success<typeof exchange>) =>
     BACKFILL_FIRST_DAYS: "0.1",
     WORK_QUEUE_ENABLE: "1",
     POSTGRES_LISTEN: "*",
-    POSTGRES_ALLOW: "samehost",
+    LEASE_BEAT_SECONDS: "2",
+    LEASE_FENCE_SECONDS: "10",
+    LEASE_TAKE_SECONDS: "20",
+    HANDOVER_SBATCH_ARGS: `--partition=${Slurm.otherPartition}`,
     PREDICTION_HANDLER: "baseline:market_mid"
   })
     .map(([name, value]) => `${name}=${value}\n`)
     .join("")
 
 /** The hole that the hand-over left in the recording, as the ledger has it. */
-const hole = query(`
-  select max(extract(epoch from to_ts - from_ts))::float8 as seconds, count(*)::int as n from capture_gaps
-  where feed = 'all' and cause in ('shutdown', 'process_down') and to_ts is not null`)
+const holeAfter = (seconds: number) =>
+  query(`
+  select max(extract(epoch from to_ts - from_ts))::float8 as seconds, max(extract(epoch from to_ts))::float8 as until, count(*)::int as n
+  from capture_gaps where feed = 'all' and cause in ('shutdown', 'process_down') and to_ts is not null and from_ts >= to_timestamp(${seconds})`)
+const hole = holeAfter(0)
 
 const sif = path.join(at.home, "kalshi_ingestor.sif")
 const megabytes = () => Math.round(fs.statSync(sif).size / 1e6)
@@ -126,12 +139,23 @@ const megabytes = () => Math.round(fs.statSync(sif).size / 1e6)
 const given = Effect.fnUntraced(function* (image: string) {
   yield* must("the image", `install -o ${user} -g ${user} -m 755 '${image}' ${sif}`)
   yield* say(`NOT built: ${image} is used; build-fakeroot and build are not tried`)
-  return { sifMb: megabytes(), buildSeconds: null }
+  return { sifMb: megabytes(), buildSeconds: null, reproducible: null }
 })
+
+/** One sum of all that the build made: names, bytes and modes. */
+const contents = Effect.map(
+  must(
+    "the image's files",
+    `apptainer exec ${sif} bash -euc 'cd /app; find . -printf "%P %m %l\\n" | sort | sha256sum; find . -type f -print0 | sort -z | xargs -0 cat | sha256sum'`,
+    asUser
+  ),
+  ({ out }) => out
+)
 
 const build = Effect.gen(function* () {
   const began = yield* Clock.currentTimeMillis
   yield* walk("build-fakeroot")
+  const withFakeroot = yield* contents
   fs.rmSync(sif)
   const between = yield* Clock.currentTimeMillis
   yield* walk("build")
@@ -139,7 +163,11 @@ const build = Effect.gen(function* () {
   yield* say(
     `built with --fakeroot in ${Math.round((between - began) / 1000)} s, without in ${Math.round((ended - between) / 1000)} s`
   )
-  return { sifMb: megabytes(), buildSeconds: Math.round((ended - between) / 1000) }
+  return {
+    sifMb: megabytes(),
+    buildSeconds: Math.round((ended - between) / 1000),
+    reproducible: withFakeroot === (yield* contents)
+  }
 })
 
 /** What a stop leaves behind: processes of the user, folders and instances of its run. */
@@ -207,17 +235,26 @@ export const record = Effect.fnUntraced(function* (image: string | undefined) {
   const second = submitted(
     (yield* must("the second job", "sbatch --job-name=second slurm/run_ingestor.sbatch", asUser)).out
   )
-  const refused = yield* gone(second)
-  const secondRefused =
-    refused.state === "FAILED" &&
-    logOf(second).includes(`is in use by job ${first}, `) &&
-    read(lock) === before &&
-    before !== ""
-  yield* say(
-    `second job: ${refused.state}; ${/^PGDATA_HOST: .*is in use by.*$/m.exec(logOf(second))?.[0] ?? "no reason"}`
+  const third = submitted(
+    (yield* must(
+      "the third job",
+      `sbatch --job-name=third --partition=${Slurm.otherPartition} slurm/run_ingestor.sbatch`,
+      asUser
+    )).out
   )
+  const refusals = yield* Effect.forEach([second, third], (job) =>
+    Effect.gen(function* () {
+      const { node, state } = yield* gone(job)
+      yield* say(
+        `job ${job} on ${node}: ${state}; ${/^PGDATA_HOST: .*is in use by.*$/m.exec(logOf(job))?.[0] ?? "no reason"}`
+      )
+      return state === "FAILED" && logOf(job).includes(`is in use by job ${first}, `) && node
+    })
+  )
+  const secondRefused =
+    refusals[0] === Nodes.here && refusals[1] === Nodes.other && read(lock) === before && before !== ""
 
-  const workers = submitted((yield* walk("workers")).out)
+  const workers = submitted((yield* walk("workers", { SBATCH_PARTITION: Slurm.otherPartition })).out)
   const predictor = submitted((yield* walk("predictor")).out)
   yield* more("a worker of another job", connected("worker"), 0)
   yield* more("the predictor of another job", connected("predictor"), 0)
@@ -237,6 +274,16 @@ export const record = Effect.fnUntraced(function* (image: string | undefined) {
   const [gap] = yield* waitFor("the hole in the ledger", 60, hole, (rows) => Number(rows[0]?.["n"]) > 0)
   yield* say(`job ${first} handed over to ${next}: a hole of ${Number(gap?.["seconds"]).toFixed(1)} s`)
   yield* walk("holder")
+  yield* more("the predictor, which followed the database", connected("predictor"), 0)
+
+  const lastHole = Number(gap?.["until"])
+  const stood = yield* ticks
+  yield* Nodes.fail
+  yield* waitFor("the requeued job", 60, Slurm.stateOf(next), ({ state }) => state === "PENDING")
+  yield* Slurm.hereAndNow(next)
+  yield* more("ticks after the loss of a node", ticks, stood).pipe(Effect.tapError(() => Console.error(logOf(next))))
+  const [loss] = yield* waitFor("its hole in the ledger", 60, holeAfter(lastHole), (rows) => Number(rows[0]?.["n"]) > 0)
+  yield* say(`node ${Nodes.other} lost: a hole of ${Number(loss?.["seconds"]).toFixed(1)} s`)
 
   yield* must("the end of the guests", `scancel ${workers} ${predictor}`, asUser)
   yield* walk("cancel")
@@ -249,14 +296,14 @@ export const record = Effect.fnUntraced(function* (image: string | undefined) {
   const said = read(serverLog).length
 
   yield* walk("install")
-  const third = submitted((yield* walk("no-container-job")).out)
+  const fourth = submitted((yield* walk("no-container-job")).out)
   yield* more("ticks of a job without a container", ticks, seen).pipe(
-    Effect.tapError(() => Console.error(logOf(third)))
+    Effect.tapError(() => Console.error(logOf(fourth)))
   )
   if (/not properly shut down|automatic recovery/.test(read(serverLog).slice(said)))
     return yield* new LabFailed({ step: "the database after scancel", said: "did not start clean" })
   yield* walk("cancel")
-  yield* gone(third)
+  yield* gone(fourth)
 
   const byHand = yield* Effect.gen(function* () {
     yield* keep(
@@ -279,6 +326,7 @@ export const record = Effect.fnUntraced(function* (image: string | undefined) {
     ticks: byHand.stored,
     handoverGapSeconds: Number(Number(gap?.["seconds"]).toFixed(1)),
     secondRefused,
+    nodeLossGapSeconds: Number(Number(loss?.["seconds"]).toFixed(1)),
     leftovers: leftovers + (yield* nothingLeft("everything")),
     lost: byHand.lost,
     inGaps: byHand.inGaps,
