@@ -28,7 +28,7 @@ $function$;
 create table archive_last_pass (
   one boolean primary key default true check (one),
   began_at timestamptz not null,
-  ended_at timestamptz not null default clock_timestamp(),
+  ended_at timestamptz not null,
   archived integer not null,
   rows bigint not null,
   bytes bigint not null,

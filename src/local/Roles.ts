@@ -107,7 +107,8 @@ export const admin: Group = {
   logLevel: Logging.settings.level,
   logFormat: Logging.settings.format,
   clock: ExchangeTime.settings.clock,
-  ...SchemaSettings.check
+  ...SchemaSettings.check,
+  ...ArchiveConfig.all
 }
 
 const { apiKeyId: _, privateKeyPath: __, socketUrl: ___, ...publicRoutes } = kalshi

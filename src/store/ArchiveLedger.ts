@@ -36,6 +36,20 @@ export interface StoredDataset extends Dataset {
   readonly detachedAtMillis: number | undefined
 }
 
+/** How one pass over everything went. */
+export interface StoredPass {
+  readonly beganAtMillis: number
+  readonly endedAtMillis: number
+  readonly archived: number
+  readonly rows: number
+  readonly bytes: number
+  readonly detached: number
+  /** What was due and is not done, and why. */
+  readonly waiting: ReadonlyArray<{ readonly partition: string; readonly problem: string }>
+  /** What ended it early. */
+  readonly problem: string | undefined
+}
+
 /** Which partitions are in verified files, and which of them left the database. */
 export class ArchiveLedger extends Context.Service<
   ArchiveLedger,
@@ -56,6 +70,9 @@ export class ArchiveLedger extends Context.Service<
       dataset: { readonly name: string; readonly datasetId: string },
       options: { readonly rollUp: boolean; readonly lockMillis: number }
     ) => Effect.Effect<string | undefined, SqlError>
+    /** Of whichever process; undefined before the first. */
+    readonly lastPass: Effect.Effect<StoredPass | undefined, SqlError>
+    readonly notePass: (pass: StoredPass) => Effect.Effect<void, SqlError>
     /** One process at a time archives: fails to take hold when another does. Held until the scope closes. */
     readonly tryHold: Effect.Effect<boolean, SqlError, Scope.Scope>
   }
@@ -115,6 +132,26 @@ export class ArchiveLedger extends Context.Service<
           where archive_datasets.detached_at is null`
       })
 
+      const lastPass = sql<StoredPass & { problem: string | null }>`
+        select (extract(epoch from began_at) * 1000)::float8 as "beganAtMillis",
+          (extract(epoch from ended_at) * 1000)::float8 as "endedAtMillis",
+          archived, rows::float8 as rows, bytes::float8 as bytes, detached, waiting, problem
+        from archive_last_pass`.pipe(
+        Effect.map(([row]) => (row === undefined ? undefined : { ...row, problem: row.problem ?? undefined })),
+        Effect.withSpan("ArchiveLedger.lastPass")
+      )
+
+      const notePass = Effect.fn("ArchiveLedger.notePass")(function* (pass: StoredPass) {
+        yield* sql`
+          insert into archive_last_pass (began_at, ended_at, archived, rows, bytes, detached, waiting, problem)
+          values (to_timestamp(${pass.beganAtMillis}::float8 / 1000), to_timestamp(${pass.endedAtMillis}::float8 / 1000),
+            ${pass.archived}, ${pass.rows}, ${pass.bytes}, ${pass.detached}, ${JSON.stringify(pass.waiting)}::jsonb,
+            ${pass.problem ?? null})
+          on conflict (one) do update set
+            began_at = excluded.began_at, ended_at = excluded.ended_at, archived = excluded.archived, rows = excluded.rows,
+            bytes = excluded.bytes, detached = excluded.detached, waiting = excluded.waiting, problem = excluded.problem`
+      })
+
       const tryHold = Effect.gen(function* () {
         const connection = yield* sql.reserve
         const take = connection.execute(
@@ -137,6 +174,8 @@ export class ArchiveLedger extends Context.Service<
         activity,
         changes,
         save,
+        lastPass,
+        notePass,
         detach: ({ datasetId, name }, { lockMillis, rollUp }) =>
           inTransaction(
             Effect.andThen(
