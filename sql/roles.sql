@@ -7,7 +7,7 @@ declare
   thing record;
 begin
   -- Groups nobody logs in as; a program's user is a member of one.
-  foreach wanted in array array['kalshi_owner', 'kalshi_rest', 'kalshi_ws', 'kalshi_worker', 'kalshi_predictor', 'kalshi_portal', 'kalshi_admin'] loop
+  foreach wanted in array array['kalshi_owner', 'kalshi_rest', 'kalshi_ws', 'kalshi_worker', 'kalshi_predictor', 'kalshi_portal', 'kalshi_admin', 'kalshi_reader'] loop
     begin
       if not exists (select from pg_roles where rolname = wanted) then
         execute format('create role %I nologin', wanted);
@@ -25,7 +25,7 @@ begin
   end if;
   revoke create on schema public from public;
   execute format('revoke create, temporary on database %I from public', current_database());
-  execute format('grant connect on database %I to kalshi_rest, kalshi_ws, kalshi_worker, kalshi_predictor, kalshi_portal, kalshi_admin', current_database());
+  execute format('grant connect on database %I to kalshi_rest, kalshi_ws, kalshi_worker, kalshi_predictor, kalshi_portal, kalshi_admin, kalshi_reader', current_database());
 
   -- What is ours belongs to the owner, partitions with it: nobody else can change or drop it.
   for thing in
@@ -33,16 +33,16 @@ begin
     from pg_class c
     where c.relnamespace = 'public'::regnamespace and c.relowner <> 'kalshi_owner'::regrole and c.relkind in ('r', 'p', 'v', 'S')
       and (c.relname = any (array[
-  'active_markets', 'admin_audit', 'api_tokens', 'archive_datasets', 'archive_lake', 'book_events', 'book_events_default',
-  'book_snapshots', 'book_snapshots_default', 'candle_ranges', 'capture_gaps', 'capture_starts', 'consistency_checks',
-  'coverage', 'coverage_by_day', 'coverage_days', 'coverage_days_stale', 'coverage_frontiers', 'coverage_heard',
-  'coverage_progress', 'coverage_stale', 'event_cards', 'event_cards_stale', 'event_counts', 'event_leader_latest',
-  'event_outcomes_latest', 'event_quotes', 'event_quotes_refreshed', 'events', 'forecast_budget', 'forecast_leaderboard',
-  'forecast_schedule', 'forecast_scores', 'gap_repairs', 'import_faults', 'import_progress', 'import_ranges', 'import_runs',
-  'import_sources', 'ingest_state', 'journal_fences', 'journal_positions', 'lifecycle_events', 'lifecycle_waiting',
-  'market_candles', 'market_candles_default', 'market_coverage', 'market_keys', 'market_predictions', 'market_quotes',
-  'market_tick_frames', 'market_tick_minutes', 'market_ticks', 'market_ticks_latest', 'market_trades', 'markets',
-  'metadata_changes', 'metadata_field_changes', 'orderbook_events', 'orderbook_snapshots', 'portal_login_attempts',
+  'active_markets', 'admin_audit', 'api_tokens', 'archive_datasets', 'archive_lake', 'archive_last_pass', 'book_events',
+  'book_events_default', 'book_snapshots', 'book_snapshots_default', 'candle_ranges', 'capture_gaps', 'capture_starts',
+  'consistency_checks', 'coverage', 'coverage_by_day', 'coverage_days', 'coverage_days_stale', 'coverage_frontiers',
+  'coverage_heard', 'coverage_progress', 'coverage_stale', 'event_cards', 'event_cards_stale', 'event_counts',
+  'event_leader_latest', 'event_outcomes_latest', 'event_quotes', 'event_quotes_refreshed', 'events', 'forecast_budget',
+  'forecast_leaderboard', 'forecast_schedule', 'forecast_scores', 'gap_repairs', 'import_faults', 'import_progress',
+  'import_ranges', 'import_runs', 'import_sources', 'ingest_state', 'journal_fences', 'journal_positions', 'lifecycle_events',
+  'lifecycle_waiting', 'market_candles', 'market_candles_default', 'market_coverage', 'market_keys', 'market_predictions',
+  'market_quotes', 'market_tick_frames', 'market_tick_minutes', 'market_ticks', 'market_ticks_latest', 'market_trades',
+  'markets', 'metadata_changes', 'metadata_field_changes', 'orderbook_events', 'orderbook_snapshots', 'portal_login_attempts',
   'portal_sessions', 'portal_sessions_ended', 'prediction_runs', 'prediction_scores', 'quarantine', 'queue_finished',
   'queue_jobs', 'queue_workers', 'rag_documents', 'rate_limit_buckets', 'schema_version', 'series', 'service_instances',
   'shard_leases', 'slot_feeds', 'tick_frames', 'tick_frames_default', 'tick_minutes', 'ticks', 'ticks_default',
@@ -70,9 +70,9 @@ begin
   'queue_fail', 'queue_hold', 'queue_join', 'queue_leave', 'queue_promote', 'queue_purge', 'queue_release', 'queue_rescue',
   'queue_revive', 'queue_set_back', 'ranges_make_coverage_stale', 'received_at', 'record_metadata_change',
   'refresh_active_markets', 'refresh_active_quotes', 'refresh_coverage_day', 'refresh_event_cards', 'refresh_event_quotes',
-  'reserve_call', 'rfc3339', 'roll_up_ticks', 'score_forecasts', 'series_as_of', 'set_left_out', 'settled_value',
-  'slots_without_gap', 'smallints', 'span_ms', 'sweep_waiting_lifecycle', 'top_of_book_at', 'trades_complete',
-  'work_queue_insert', 'ws_heartbeat', 'ws_leave', 'ws_release'
+  'reserve_call', 'rfc3339', 'roll_up_ticks', 'row_version', 'score_forecasts', 'series_as_of', 'set_left_out',
+  'settled_value', 'slots_without_gap', 'smallints', 'span_ms', 'sweep_waiting_lifecycle', 'top_of_book_at',
+  'trades_complete', 'work_queue_insert', 'ws_heartbeat', 'ws_leave', 'ws_release'
     ])
   loop
     execute format('alter function %s owner to kalshi_owner', thing.name);
@@ -80,25 +80,25 @@ begin
 end
 $roles$;
 
-grant usage on schema public to kalshi_rest, kalshi_ws, kalshi_worker, kalshi_predictor, kalshi_portal, kalshi_admin;
+grant usage on schema public to kalshi_rest, kalshi_ws, kalshi_worker, kalshi_predictor, kalshi_portal, kalshi_admin, kalshi_reader;
 
 -- Nothing, to begin with.
 revoke all on
-  active_markets, admin_audit, api_tokens, archive_datasets, archive_lake, book_events, book_events_default, book_snapshots,
-  book_snapshots_default, candle_ranges, capture_gaps, capture_starts, consistency_checks, coverage, coverage_by_day,
-  coverage_days, coverage_days_stale, coverage_frontiers, coverage_heard, coverage_progress, coverage_stale, event_cards,
-  event_cards_stale, event_counts, event_leader_latest, event_outcomes_latest, event_quotes, event_quotes_refreshed, events,
-  forecast_budget, forecast_leaderboard, forecast_schedule, forecast_scores, gap_repairs, import_faults, import_progress,
-  import_ranges, import_runs, import_sources, ingest_state, journal_fences, journal_positions, lifecycle_events,
-  lifecycle_waiting, market_candles, market_candles_default, market_coverage, market_keys, market_predictions, market_quotes,
-  market_tick_frames, market_tick_minutes, market_ticks, market_ticks_latest, market_trades, markets, metadata_changes,
-  metadata_field_changes, orderbook_events, orderbook_snapshots, portal_login_attempts, portal_sessions,
-  portal_sessions_ended, prediction_runs, prediction_scores, quarantine, queue_finished, queue_jobs, queue_workers,
-  rag_documents, rate_limit_buckets, schema_version, series, service_instances, shard_leases, slot_feeds, tick_frames,
-  tick_frames_default, tick_minutes, ticks, ticks_default, ticks_latest, trade_windows, trades, trades_default, work_queue,
-  ws_members
-from public, kalshi_rest, kalshi_ws, kalshi_worker, kalshi_predictor, kalshi_portal, kalshi_admin;
-revoke all on sequence queue_positions from public, kalshi_rest, kalshi_ws, kalshi_worker, kalshi_predictor, kalshi_portal, kalshi_admin;
+  active_markets, admin_audit, api_tokens, archive_datasets, archive_lake, archive_last_pass, book_events,
+  book_events_default, book_snapshots, book_snapshots_default, candle_ranges, capture_gaps, capture_starts,
+  consistency_checks, coverage, coverage_by_day, coverage_days, coverage_days_stale, coverage_frontiers, coverage_heard,
+  coverage_progress, coverage_stale, event_cards, event_cards_stale, event_counts, event_leader_latest, event_outcomes_latest,
+  event_quotes, event_quotes_refreshed, events, forecast_budget, forecast_leaderboard, forecast_schedule, forecast_scores,
+  gap_repairs, import_faults, import_progress, import_ranges, import_runs, import_sources, ingest_state, journal_fences,
+  journal_positions, lifecycle_events, lifecycle_waiting, market_candles, market_candles_default, market_coverage,
+  market_keys, market_predictions, market_quotes, market_tick_frames, market_tick_minutes, market_ticks, market_ticks_latest,
+  market_trades, markets, metadata_changes, metadata_field_changes, orderbook_events, orderbook_snapshots,
+  portal_login_attempts, portal_sessions, portal_sessions_ended, prediction_runs, prediction_scores, quarantine,
+  queue_finished, queue_jobs, queue_workers, rag_documents, rate_limit_buckets, schema_version, series, service_instances,
+  shard_leases, slot_feeds, tick_frames, tick_frames_default, tick_minutes, ticks, ticks_default, ticks_latest, trade_windows,
+  trades, trades_default, work_queue, ws_members
+from public, kalshi_rest, kalshi_ws, kalshi_worker, kalshi_predictor, kalshi_portal, kalshi_admin, kalshi_reader;
+revoke all on sequence queue_positions from public, kalshi_rest, kalshi_ws, kalshi_worker, kalshi_predictor, kalshi_portal, kalshi_admin, kalshi_reader;
 revoke all on function
   advance_market_clock, archive_changes, book_at, book_base, book_quality_at, brier, budget_day, candles_from_trades,
   candles_make_coverage_stale, claim_forecasts, claim_waiting_lifecycle, compare_quote_candles, compare_trade_candles,
@@ -112,10 +112,10 @@ revoke all on function
   queue_cancel, queue_claim, queue_clean, queue_complete, queue_enqueue, queue_fail, queue_hold, queue_join, queue_leave,
   queue_promote, queue_purge, queue_release, queue_rescue, queue_revive, queue_set_back, ranges_make_coverage_stale,
   received_at, record_metadata_change, refresh_active_markets, refresh_active_quotes, refresh_coverage_day,
-  refresh_event_cards, refresh_event_quotes, reserve_call, rfc3339, roll_up_ticks, score_forecasts, series_as_of,
+  refresh_event_cards, refresh_event_quotes, reserve_call, rfc3339, roll_up_ticks, row_version, score_forecasts, series_as_of,
   set_left_out, settled_value, slots_without_gap, smallints, span_ms, sweep_waiting_lifecycle, top_of_book_at,
   trades_complete, work_queue_insert, ws_heartbeat, ws_leave, ws_release
-from public, kalshi_rest, kalshi_ws, kalshi_worker, kalshi_predictor, kalshi_portal, kalshi_admin;
+from public, kalshi_rest, kalshi_ws, kalshi_worker, kalshi_predictor, kalshi_portal, kalshi_admin, kalshi_reader;
 
 -- These run as the owner, in a schema where nobody else can put a table or a function of the same name.
 alter function advance_market_clock security definer set search_path = public, pg_temp;
@@ -179,7 +179,7 @@ grant select, insert on
   admin_audit, consistency_checks, market_keys
 to kalshi_rest;
 grant select, insert, update on
-  archive_datasets, events, market_candles, markets, rate_limit_buckets, series, trade_windows, trades
+  archive_datasets, archive_last_pass, events, market_candles, markets, rate_limit_buckets, series, trade_windows, trades
 to kalshi_rest;
 grant select, insert, update, delete on
   candle_ranges, gap_repairs, ingest_state, service_instances
@@ -195,8 +195,8 @@ grant execute on function
   coverage_state, detach_archived, ensure_candle_partition, ensure_day_partition, estimated_rows, far_future, far_past,
   forecast_horizon, gap_concerns, hour_of, implied_yes_mid, inner_product, is_kept_metadata, log_loss, market_is_closed,
   market_search_words, market_slot, market_stage, next_status, partition_activity, partition_bounds, provenance_name,
-  queue_cancel, queue_enqueue, queue_purge, queue_revive, received_at, refresh_active_markets, rfc3339, settled_value,
-  smallints, span_ms, sweep_waiting_lifecycle, trades_complete
+  queue_cancel, queue_enqueue, queue_purge, queue_revive, received_at, refresh_active_markets, rfc3339, row_version,
+  settled_value, smallints, span_ms, sweep_waiting_lifecycle, trades_complete
 to kalshi_rest;
 
 -- ws: live capture: ticks, trades, books, the lifecycle, the ledger of gaps
@@ -233,8 +233,8 @@ grant execute on function
   advance_market_clock, brier, budget_day, coverage_span, coverage_state, ensure_candle_partition, ensure_day_partition,
   estimated_rows, far_future, far_past, forecast_horizon, hour_of, implied_yes_mid, inner_product, is_kept_metadata,
   link_live, link_lost, log_loss, market_is_closed, market_search_words, market_slot, market_stage, narrow_gaps, next_status,
-  partition_activity, partition_bounds, provenance_name, received_at, refresh_active_markets, rfc3339, set_left_out,
-  settled_value, smallints, span_ms, ws_heartbeat, ws_leave, ws_release
+  partition_activity, partition_bounds, provenance_name, received_at, refresh_active_markets, rfc3339, row_version,
+  set_left_out, settled_value, smallints, span_ms, ws_heartbeat, ws_leave, ws_release
 to kalshi_ws;
 
 -- worker: jobs of the work queue: the heavy pulls of history
@@ -249,7 +249,7 @@ grant select, insert on
   market_keys
 to kalshi_worker;
 grant select, insert, update on
-  archive_datasets, events, market_candles, markets, rate_limit_buckets, series, trade_windows, trades
+  archive_datasets, archive_last_pass, events, market_candles, markets, rate_limit_buckets, series, trade_windows, trades
 to kalshi_worker;
 grant select, insert, update, delete on
   candle_ranges, ingest_state, service_instances
@@ -261,8 +261,8 @@ grant execute on function
   ensure_day_partition, estimated_rows, far_future, far_past, forecast_horizon, hour_of, implied_yes_mid, inner_product,
   is_kept_metadata, log_loss, market_is_closed, market_search_words, market_slot, market_stage, next_status,
   partition_activity, partition_bounds, provenance_name, queue_beat, queue_claim, queue_clean, queue_complete, queue_fail,
-  queue_hold, queue_join, queue_leave, queue_promote, queue_release, queue_rescue, received_at, rfc3339, settled_value,
-  smallints, span_ms, trades_complete
+  queue_hold, queue_join, queue_leave, queue_promote, queue_release, queue_rescue, received_at, rfc3339, row_version,
+  settled_value, smallints, span_ms, trades_complete
 to kalshi_worker;
 
 -- predictor: forecasts, their scores, the documents they are given
@@ -293,7 +293,7 @@ grant execute on function
   brier, budget_day, claim_forecasts, coverage_span, coverage_state, estimated_rows, far_future, far_past, finish_forecast,
   forecast_eligible, forecast_horizon, hour_of, implied_yes_mid, inner_product, is_kept_metadata, log_loss, market_is_closed,
   market_search_words, market_slot, market_stage, next_status, partition_activity, partition_bounds, provenance_name,
-  received_at, reserve_call, rfc3339, score_forecasts, settled_value, smallints, span_ms
+  received_at, reserve_call, rfc3339, row_version, score_forecasts, settled_value, smallints, span_ms
 to kalshi_predictor;
 
 -- portal: pages and API for people; reads, and keeps its own lists up to date
@@ -301,11 +301,11 @@ grant insert on
   admin_audit
 to kalshi_portal;
 grant select on
-  active_markets, archive_datasets, book_events, book_snapshots, candle_ranges, capture_gaps, capture_starts,
-  consistency_checks, coverage, coverage_by_day, coverage_days, coverage_progress, event_cards, event_cards_stale,
-  event_counts, event_leader_latest, event_outcomes_latest, event_quotes, events, forecast_leaderboard, forecast_scores,
-  gap_repairs, ingest_state, journal_positions, lifecycle_events, market_candles, market_coverage, market_keys,
-  market_predictions, market_quotes, market_tick_frames, market_tick_minutes, market_ticks, market_ticks_latest,
+  active_markets, archive_datasets, archive_last_pass, book_events, book_snapshots, candle_ranges, capture_gaps,
+  capture_starts, consistency_checks, coverage, coverage_by_day, coverage_days, coverage_progress, event_cards,
+  event_cards_stale, event_counts, event_leader_latest, event_outcomes_latest, event_quotes, events, forecast_leaderboard,
+  forecast_scores, gap_repairs, ingest_state, journal_positions, lifecycle_events, market_candles, market_coverage,
+  market_keys, market_predictions, market_quotes, market_tick_frames, market_tick_minutes, market_ticks, market_ticks_latest,
   market_trades, markets, metadata_changes, metadata_field_changes, orderbook_events, orderbook_snapshots, prediction_runs,
   prediction_scores, quarantine, queue_finished, queue_jobs, queue_workers, schema_version, series, slot_feeds, tick_minutes,
   ticks, ticks_latest, trade_windows, trades, work_queue
@@ -330,7 +330,7 @@ grant execute on function
   forecast_horizon, gap_concerns, hour_of, implied_yes_mid, inner_product, is_kept_metadata, log_loss, market_is_closed,
   market_search_words, market_slot, market_stage, next_status, partition_activity, partition_bounds, provenance_name,
   queue_enqueue, queue_revive, received_at, refresh_active_quotes, refresh_coverage_day, refresh_event_cards, rfc3339,
-  settled_value, smallints, span_ms
+  row_version, settled_value, smallints, span_ms
 to kalshi_portal;
 
 -- admin: an operator's commands: looks at everything but secrets, mends what loops left behind
@@ -351,7 +351,7 @@ grant select, insert on
   admin_audit, work_queue
 to kalshi_admin;
 grant select, insert, update on
-  archive_datasets
+  archive_datasets, archive_last_pass
 to kalshi_admin;
 grant select, insert, update, delete on
   gap_repairs, ingest_state, queue_finished, queue_jobs, service_instances
@@ -375,9 +375,26 @@ grant execute on function
   forecast_eligible, forecast_horizon, gap_concerns, hour_of, implied_yes_mid, inner_product, is_kept_metadata, log_loss,
   market_as_of, market_is_closed, market_search_words, market_slot, market_stage, metadata_as_of, next_status,
   partition_activity, partition_bounds, provenance_name, queue_cancel, queue_clean, queue_enqueue, queue_promote, queue_purge,
-  queue_rescue, queue_revive, received_at, rfc3339, series_as_of, settled_value, slots_without_gap, smallints, span_ms,
-  top_of_book_at, trades_complete
+  queue_rescue, queue_revive, received_at, rfc3339, row_version, series_as_of, settled_value, slots_without_gap, smallints,
+  span_ms, top_of_book_at, trades_complete
 to kalshi_admin;
+
+-- reader: export, replay and notebooks: reads the record, writes nothing
+grant select on
+  active_markets, archive_datasets, book_events, book_snapshots, capture_gaps, capture_starts, coverage, coverage_by_day,
+  coverage_days, coverage_progress, event_cards, event_counts, event_leader_latest, event_outcomes_latest, event_quotes,
+  events, forecast_leaderboard, forecast_scores, lifecycle_events, market_candles, market_coverage, market_keys,
+  market_predictions, market_quotes, market_tick_frames, market_tick_minutes, market_ticks, market_ticks_latest,
+  market_trades, markets, metadata_changes, metadata_field_changes, orderbook_events, orderbook_snapshots, prediction_scores,
+  schema_version, series, tick_minutes, ticks, ticks_latest, trades
+to kalshi_reader;
+grant execute on function
+  book_at, book_base, book_quality_at, brier, budget_day, candles_from_trades, coverage_span, coverage_state, estimated_rows,
+  event_as_of, far_future, far_past, fees_as_of, forecast_horizon, gap_concerns, hour_of, implied_yes_mid, inner_product,
+  is_kept_metadata, log_loss, market_as_of, market_is_closed, market_search_words, market_slot, market_stage, metadata_as_of,
+  next_status, partition_activity, partition_bounds, provenance_name, received_at, rfc3339, row_version, series_as_of,
+  settled_value, smallints, span_ms, top_of_book_at
+to kalshi_reader;
 
 -- A cursor is moved by the loop that it belongs to.
 do $roles$
@@ -388,7 +405,7 @@ begin
 end
 $roles$;
 drop policy if exists everybody_reads on ingest_state;
-create policy everybody_reads on ingest_state for select to kalshi_rest, kalshi_ws, kalshi_worker, kalshi_predictor, kalshi_portal, kalshi_admin using (true);
+create policy everybody_reads on ingest_state for select to kalshi_rest, kalshi_ws, kalshi_worker, kalshi_predictor, kalshi_portal, kalshi_admin, kalshi_reader using (true);
 drop policy if exists rest_writes on ingest_state;
 create policy rest_writes on ingest_state to kalshi_rest using (key in ('discovery_updated_until', 'discovery_full_at', 'discovery_series_until', 'backfill_closed_until', 'backfill_force_full')) with check (key in ('discovery_updated_until', 'discovery_full_at', 'discovery_series_until', 'backfill_closed_until', 'backfill_force_full'));
 drop policy if exists ws_writes on ingest_state;
@@ -398,3 +415,4 @@ drop policy if exists predictor_writes on ingest_state;
 drop policy if exists portal_writes on ingest_state;
 drop policy if exists admin_writes on ingest_state;
 create policy admin_writes on ingest_state to kalshi_admin using (key in ('backfill_force_full')) with check (key in ('backfill_force_full'));
+drop policy if exists reader_writes on ingest_state;

@@ -2,6 +2,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { Setting } from "../runtime/Setting.ts"
 import { AdminAudit } from "../store/AdminAudit.ts"
+import { ArchiveLedger } from "../store/ArchiveLedger.ts"
+import { ArchiveSource } from "../store/ArchiveSource.ts"
 import { GapList } from "../store/GapList.ts"
 import { HealthReads } from "../store/HealthReads.ts"
 import { JobList } from "../store/JobList.ts"
@@ -26,6 +28,8 @@ export const layer = (service: string, settings: { readonly [key: string]: Setti
   ).pipe(
     Layer.provideMerge(AdminAudit.layer),
     Layer.provide([
+      ArchiveLedger.layer,
+      ArchiveSource.layer,
       GapList.layer,
       HealthReads.layer,
       JobList.layer,

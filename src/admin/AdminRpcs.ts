@@ -112,6 +112,7 @@ const store = [
     error
   }).annotate(Mutates, true),
   Rpc.make("partitions", { success: Schema.Array(Facts.Partition), error }),
+  Rpc.make("archive", { success: Facts.Archive, error }),
   Rpc.make("budget", { success: Schema.Array(Facts.Budget), error }),
   Rpc.make("audit", { payload: { limit }, success: Schema.Array(Facts.AuditEntry), error })
 ] as const

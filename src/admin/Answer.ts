@@ -2,6 +2,7 @@ import * as Effect from "effect/Effect"
 import { isSqlError, type SqlError } from "effect/sql/SqlError"
 import { fromMillis, type Timestamp } from "../market/Timestamp.ts"
 import { NotOurs } from "../runtime/Guardrails.ts"
+import type { SettingError } from "../runtime/SettingError.ts"
 import { sqlProblem } from "../store/SqlProblem.ts"
 import { sqlState } from "../store/SqlState.ts"
 import { AdminError } from "./AdminError.ts"
@@ -33,6 +34,8 @@ export const fromDatabase = <A, R>(effect: Effect.Effect<A, SqlError | NotOurs |
   Effect.mapError(effect, (error) =>
     isSqlError(error) ? explained(error) : error instanceof NotOurs ? notOurs(error) : error
   )
+
+export const wrongSetting = ({ fix, problem }: SettingError) => new AdminError({ reason: "Invalid", problem, fix })
 
 /** This program cannot; `programs` can. */
 export const notHere = (call: string, service: string, programs: string) =>

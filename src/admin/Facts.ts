@@ -152,6 +152,51 @@ export const Partition = Schema.Struct({
 })
 export type Partition = typeof Partition.Type
 
+/** Days are UTC, `to` excluded. */
+export const Dataset = Schema.Struct({
+  dataset: Schema.String,
+  table: Schema.String,
+  from: Schema.String,
+  to: Schema.String,
+  state: Schema.Literals(["database", "both", "archive"]),
+  /** Null where nothing is archived. */
+  rows: Schema.NullOr(Schema.Finite),
+  bytes: Schema.NullOr(Schema.Finite),
+  datasetId: Schema.NullOr(Schema.String)
+})
+
+export const Archive = Schema.Struct({
+  /** These three are of the program that answers. */
+  directory: Schema.NullOr(Schema.String),
+  /** Room on that disk. */
+  freeBytes: Schema.NullOr(Schema.Finite),
+  settings: Schema.Struct({
+    everySeconds: Schema.Finite,
+    closedHours: Schema.Finite,
+    tables: Schema.Array(Schema.String),
+    ticksDays: Schema.Finite,
+    booksDays: Schema.Finite,
+    rollUp: Schema.Boolean,
+    lockMillis: Schema.Int
+  }),
+  /** Null where this program has none. */
+  loop: Schema.NullOr(Loop),
+  lastPass: Schema.NullOr(
+    Schema.Struct({
+      beganAt: Schema.String,
+      endedAt: Schema.String,
+      archived: Schema.Int,
+      rows: Schema.Finite,
+      bytes: Schema.Finite,
+      detached: Schema.Int,
+      waiting: Schema.Array(Schema.Struct({ partition: Schema.String, problem: Schema.String })),
+      problem: Schema.NullOr(Schema.String)
+    })
+  ),
+  datasets: Schema.Array(Dataset)
+})
+export type Archive = typeof Archive.Type
+
 export const Budget = Schema.Struct({
   key: Schema.String,
   /** Below zero: already promised to callers that wait. */

@@ -19,7 +19,7 @@ import type * as Facts from "./Facts.ts"
 /** Long enough for the answer to go out before the program stops. */
 const stopAfter = "250 millis"
 
-const loopFact = ({ endedAt, nextAt, startedAt, ...rest }: LoopState): Facts.Loop => ({
+export const loopFact = ({ endedAt, nextAt, startedAt, ...rest }: LoopState): Facts.Loop => ({
   ...rest,
   startedAt: instantOrNull(startedAt),
   endedAt: instantOrNull(endedAt),

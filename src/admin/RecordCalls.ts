@@ -16,7 +16,7 @@ import type { SettingError } from "../runtime/SettingError.ts"
 import { GapList, type GapState } from "../store/GapList.ts"
 import { Quarantine } from "../store/Quarantine.ts"
 import { AdminError } from "./AdminError.ts"
-import { fromDatabase, instant, notHere, optionalInstant } from "./Answer.ts"
+import { fromDatabase, instant, notHere, optionalInstant, wrongSetting } from "./Answer.ts"
 import type * as Facts from "./Facts.ts"
 
 const feedFact = (view: FeedView): Facts.Feed => ({
@@ -37,8 +37,6 @@ const alignedWithin = "30 seconds"
 
 const exchange = (error: KalshiRestError) =>
   new AdminError({ reason: "Unavailable", problem: `the exchange: ${error.message}`, fix: "try again later" })
-
-const wrongSetting = ({ fix, problem }: SettingError) => new AdminError({ reason: "Invalid", problem, fix })
 
 const keyRefused = (error: SettingError | KalshiRestError) => {
   if (error._tag === "SettingError") return wrongSetting(error)

@@ -3,13 +3,18 @@ import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import { ExitCode } from "../runtime/ExitCode.ts"
 import { admin } from "./AdminFlags.ts"
+import * as ArchiveText from "./ArchiveText.ts"
 import { all, given, ids, limit } from "./Given.ts"
 import { confirm, show } from "./Show.ts"
 import { bytes, table } from "./Table.ts"
 import * as Targets from "./Targets.ts"
 
 const record = Effect.flatMap(admin, (aim) => Targets.record(aim, ["rest", "portal", "worker", "ws", "predictor"]))
+
+/** Those that may have ARCHIVE_DIR. */
+const archiving = Effect.flatMap(admin, (aim) => Targets.record(aim, ["rest", "worker"]))
 
 const type = Flag.String("type").pipe(Flag.withDescription("jobs of this type, e.g. backfill_market"), Flag.optional)
 
@@ -113,6 +118,23 @@ const partitions = Command.make("partitions", {}, () =>
   })
 ).pipe(Command.withDescription("the partitions of tables; rows are estimates"))
 
+const archiveStatus = Command.make("status", {}, () =>
+  Effect.gen(function* () {
+    const found = yield* (yield* archiving).call((client) => client.archive())
+    yield* show(found, ArchiveText.lines(found, found.loop))
+    if (!ArchiveText.isWell(found)) return yield* new ExitCode({ code: 2 })
+  })
+).pipe(
+  Command.withDescription(
+    "what is archived and what left the database, how the last pass went, what is set; exit code 2 when something waits"
+  )
+)
+
+const archive = Command.make("archive").pipe(
+  Command.withDescription("Parquet files of what is finished"),
+  Command.withSubcommands([archiveStatus])
+)
+
 const budget = Command.make("budget", {}, () =>
   Effect.gen(function* () {
     const rows = yield* (yield* record).call((client) => client.budget())
@@ -155,4 +177,4 @@ const audit = Command.make(
   })
 ).pipe(Command.withDescription("who changed what, the newest first"))
 
-export const storeCommands = [jobs, partitions, budget, audit] as const
+export const storeCommands = [jobs, partitions, archive, budget, audit] as const

@@ -105,15 +105,16 @@ export class Archive extends Context.Service<
 
           const read = yield* source.snapshot(
             partition.table,
-            Effect.fnUntraced(function* (xmin) {
+            Effect.gen(function* () {
               const widths = yield* source.widths(wanted)
               const fingerprint = yield* source.fingerprint(wanted)
+              const versions = yield* source.versions(wanted)
               const stage = yield* ArchiveStage.make(table, widths, { directory: work, memoryMegabytes })
               yield* stage.markets(yield* source.markets(wanted))
               yield* stage.append(source.lines(wanted), (rows) => step("reading", rows))
               const coverage = yield* beside(stage, work, partition, "coverage")
               const gaps = yield* beside(stage, work, partition, "gaps")
-              return { coverage, gaps, fingerprint, stage, xmin }
+              return { coverage, gaps, fingerprint, stage, versions }
             })
           )
           const rows = Number(read.fingerprint.rows)
@@ -154,7 +155,6 @@ export class Archive extends Context.Service<
             bytes: listed.reduce((sum, { bytes }) => sum + bytes, 0),
             files: listed,
             fingerprint: read.fingerprint,
-            snapshotXmin: read.xmin,
             activity
           }
           for (const { from, path: to } of files) {
@@ -179,7 +179,7 @@ export class Archive extends Context.Service<
             manifest(dataset, besides, yield* DateTime.now)
           )
           yield* step("described", rows)
-          yield* ledger.save(dataset)
+          yield* ledger.save(dataset, read.versions)
           yield* step("recorded", rows)
           return dataset
         }, Effect.scoped)

@@ -100,7 +100,7 @@ export class Export extends Context.Service<
           )
           const done = yield* source.snapshot(
             query.table,
-            Effect.fnUntraced(function* () {
+            Effect.gen(function* () {
               const files = yield* gone(query)
               const widths = wider(
                 yield* source.widths(query),

@@ -1,3 +1,4 @@
+import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -87,7 +88,7 @@ export class Retention extends Context.Service<
           return yield* ledger.detach(yield* archive.partition(partition), options)
         })
 
-        const pass = Effect.gen(function* () {
+        const overAll = Effect.gen(function* () {
           const done = { archived: [] as Array<string>, detached: [] as Array<string>, rows: 0, bytes: 0 }
           const waiting: Array<{ partition: string; problem: string }> = []
           if (!(yield* archive.hold)) return { ...done, busy: true, waiting }
@@ -142,7 +143,33 @@ export class Retention extends Context.Service<
           }
           yield* archive.describe
           return { ...done, busy: false, waiting }
-        }).pipe(Effect.scoped, Effect.withSpan("Retention.pass"))
+        }).pipe(Effect.scoped)
+
+        /** How a pass went, or what ended it, is noted for whoever asks; not that another process was at it. */
+        const pass = Effect.gen(function* () {
+          const beganAtMillis = yield* Clock.currentTimeMillis
+          const note = Effect.fnUntraced(function* (
+            went: Pick<ArchivePass, "archived" | "rows" | "bytes" | "detached" | "waiting">,
+            problem?: string
+          ) {
+            yield* ledger.notePass({
+              ...went,
+              archived: went.archived.length,
+              detached: went.detached.length,
+              beganAtMillis,
+              endedAtMillis: yield* Clock.currentTimeMillis,
+              problem
+            })
+          })
+          return yield* overAll.pipe(
+            Effect.tap((went) => (went.busy ? Effect.void : note(went))),
+            Effect.tapError((error) =>
+              isSqlError(error)
+                ? Effect.void
+                : note({ archived: [], rows: 0, bytes: 0, detached: [], waiting: [] }, error.message)
+            )
+          )
+        }).pipe(Effect.withSpan("Retention.pass"))
 
         const archiveOne = Effect.fn("Retention.archiveOne")(function* (table: string, name: string) {
           const partition = (yield* source.partitions).find((one) => one.partition === name && one.table === table)

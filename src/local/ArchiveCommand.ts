@@ -1,71 +1,30 @@
 import * as Console from "effect/Console"
 import * as Command from "effect/cli/Command"
 import * as Flag from "effect/cli/Flag"
-import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as ArchiveText from "../admin/ArchiveText.ts"
 import * as Table from "../admin/Table.ts"
 import { Archive } from "../ingest/Archive.ts"
+import * as ArchiveStatus from "../ingest/ArchiveStatus.ts"
 import { Retention } from "../ingest/Retention.ts"
 import { ExitCode } from "../runtime/ExitCode.ts"
 import { SettingError } from "../runtime/SettingError.ts"
 import { ArchiveLedger } from "../store/ArchiveLedger.ts"
-import { ArchiveSource } from "../store/ArchiveSource.ts"
 
 const json = Flag.Boolean("json").pipe(
   Flag.withDescription("one JSON object on the last line of standard output"),
   Flag.withDefault(false)
 )
 
-const day = (millis: number) => DateTime.formatIso(DateTime.makeUnsafe(millis)).slice(0, 10)
-
 const status = Command.make(
   "status",
   { json },
   Effect.fn("archive.status")(function* (flags) {
-    const ledger = yield* ArchiveLedger
-    const datasets = yield* ledger.list
-    const archived = new Set(datasets.filter((d) => d.detachedAtMillis === undefined).map((d) => d.partition))
-    const only = (yield* (yield* ArchiveSource).partitions).filter(({ partition }) => !archived.has(partition))
-    const entries = [
-      ...datasets.map((d) => ({
-        dataset: d.name,
-        table: d.table as string,
-        from: day(d.fromMillis),
-        to: day(d.toMillis),
-        rows: d.rows,
-        bytes: d.bytes,
-        datasetId: d.datasetId,
-        state: d.detachedAtMillis === undefined ? ("both" as const) : ("archive" as const)
-      })),
-      ...only.map((p) => ({
-        dataset: p.partition,
-        table: p.table as string,
-        from: day(p.fromMillis),
-        to: day(p.toMillis),
-        rows: null,
-        bytes: null,
-        datasetId: null,
-        state: "database" as const
-      }))
-    ].sort((a, b) => (a.table === b.table ? (a.from < b.from ? -1 : 1) : a.table < b.table ? -1 : 1))
-    if (flags.json) return yield* Console.log(JSON.stringify({ datasets: entries }))
-    yield* Console.log(
-      Table.table(
-        ["dataset", "from", "to", "rows", "size", "where", "id"],
-        entries.map((e) => [
-          e.dataset,
-          e.from,
-          e.to,
-          e.rows,
-          e.bytes === null ? "" : Table.bytes(e.bytes),
-          { both: "database and archive", archive: "archive", database: "database" }[e.state],
-          e.datasetId?.slice(0, 16)
-        ])
-      ).join("\n")
-    )
+    const found = yield* ArchiveStatus.read
+    yield* Console.log(flags.json ? JSON.stringify(found) : ArchiveText.lines(found, null).join("\n"))
   })
-).pipe(Command.withDescription("what is archived, and what left the database"))
+).pipe(Command.withDescription("what is archived, what left the database, and how the last pass went"))
 
 const run = Command.make(
   "run",

@@ -15,7 +15,7 @@ import { presenter } from "../runtime/CommandLine.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { SettingError } from "../runtime/SettingError.ts"
 import { version } from "../runtime/Version.ts"
-import { listBackups, type Manifest } from "../store/BackupFiles.ts"
+import { listBackups, listUnfinished, type Manifest } from "../store/BackupFiles.ts"
 import { Backups } from "../store/Backups.ts"
 import { databaseSettings } from "../store/Database.ts"
 import { EmbeddedPostgres } from "../store/EmbeddedPostgres.ts"
@@ -119,6 +119,8 @@ const list = Command.make(
     const { dataDir } = yield* Setting.read({ dataDir: databaseSettings.dataDir })
     const directory = Option.getOrElse(input.directory, () => path.join(dataDir, "backups"))
     const found = (yield* listBackups(directory)).map((one) => summary(one.directory, one.manifest))
+    for (const left of yield* listUnfinished(directory))
+      yield* Console.error(`${left} was interrupted, or is being written: remove it if nobody writes it`)
     if (input.json) return yield* Console.log(JSON.stringify({ backups: found }))
     for (const one of found) yield* Console.log(line(one))
   })

@@ -27,6 +27,7 @@ const roles = {
   portal: Roles.portal,
   admin: Roles.admin,
   archive: Roles.archive,
+  reader: Roles.reader,
   healthcheck: Roles.healthcheck,
   migrator: Roles.migrator,
   cluster: ClusterConfig.settings

@@ -75,7 +75,7 @@ export const migrator: Group = {
   ...logins,
   ...IngestConfig.importer
 }
-/** The commands `archive` and `export`. */
+/** The command `archive`. */
 export const archive: Group = {
   database: databaseSettings.url,
   pool: databaseSettings.pool,
@@ -84,6 +84,19 @@ export const archive: Group = {
   clock: ExchangeTime.settings.clock,
   ...SchemaSettings.check,
   ...ArchiveConfig.all
+}
+/** The commands `export` and `replay`. */
+export const reader: Group = {
+  database: databaseSettings.url,
+  dataDirectory: databaseSettings.dataDir,
+  pool: databaseSettings.pool,
+  logLevel: Logging.settings.level,
+  logFormat: Logging.settings.format,
+  clock: ExchangeTime.settings.clock,
+  ...SchemaSettings.check,
+  archiveDirectory: ArchiveConfig.archive.directory,
+  archiveMemory: ArchiveConfig.archive.memoryMegabytes,
+  journalDirectory: IngestConfig.capture.journalDirectory
 }
 /** An operator's commands. */
 export const admin: Group = {
@@ -94,7 +107,8 @@ export const admin: Group = {
   logLevel: Logging.settings.level,
   logFormat: Logging.settings.format,
   clock: ExchangeTime.settings.clock,
-  ...SchemaSettings.check
+  ...SchemaSettings.check,
+  ...ArchiveConfig.all
 }
 
 const { apiKeyId: _, privateKeyPath: __, socketUrl: ___, ...publicRoutes } = kalshi

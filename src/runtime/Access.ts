@@ -1,5 +1,5 @@
 /** The programs that write to or read from the database each as a role of its own; the migrator is the owner. */
-export const roleNames = ["rest", "ws", "worker", "predictor", "portal", "admin"] as const
+export const roleNames = ["rest", "ws", "worker", "predictor", "portal", "admin", "reader"] as const
 export type RoleName = (typeof roleNames)[number]
 
 /** The group role in PostgreSQL. */
@@ -108,6 +108,7 @@ export const harmless = [
   "provenance_name",
   "received_at",
   "rfc3339",
+  "row_version",
   "settled_value",
   "smallints",
   "span_ms"
@@ -199,22 +200,19 @@ const signOfLife = { admin_audit: "a", schema_version: "r", service_instances: "
 const audited = { admin_audit: { r: ["id"], w: ["outcome", "detail", "ended_at"] } }
 const book = ["book_at", "book_base", "book_quality_at", "gap_concerns"]
 
-/** The record that the portal, and people, look at. */
-const recorded = {
+/** What was recorded and follows from it. */
+const record = {
   active_markets: "r",
   archive_datasets: "r",
   book_events: "r",
   book_snapshots: "r",
-  candle_ranges: "r",
   capture_gaps: "r",
   capture_starts: "r",
-  consistency_checks: "r",
   coverage: "r",
   coverage_by_day: "r",
   coverage_days: "r",
   coverage_progress: "r",
   event_cards: "r",
-  event_cards_stale: "r",
   event_counts: "r",
   event_leader_latest: "r",
   event_outcomes_latest: "r",
@@ -222,9 +220,6 @@ const recorded = {
   events: "r",
   forecast_leaderboard: "r",
   forecast_scores: "r",
-  gap_repairs: "r",
-  ingest_state: "r",
-  journal_positions: "r",
   lifecycle_events: "r",
   market_candles: "r",
   market_coverage: "r",
@@ -241,27 +236,40 @@ const recorded = {
   metadata_field_changes: "r",
   orderbook_events: "r",
   orderbook_snapshots: "r",
-  prediction_runs: "r",
   prediction_scores: "r",
+  series: "r",
+  tick_minutes: "r",
+  ticks: "r",
+  ticks_latest: "r",
+  trades: "r"
+}
+
+/** The same, and how it came to be: what the portal, and people, look at. */
+const recorded = {
+  ...record,
+  archive_last_pass: "r",
+  candle_ranges: "r",
+  consistency_checks: "r",
+  event_cards_stale: "r",
+  gap_repairs: "r",
+  ingest_state: "r",
+  journal_positions: "r",
+  prediction_runs: "r",
   quarantine: "r",
   queue_finished: "r",
   queue_jobs: "r",
   queue_workers: "r",
   rate_limit_buckets: "r",
-  series: "r",
   service_instances: "r",
   slot_feeds: "r",
-  tick_minutes: "r",
-  ticks: "r",
-  ticks_latest: "r",
   trade_windows: "r",
-  trades: "r",
   work_queue: "r"
 }
 
 /** What the archive reads and notes, in rest or in workers. */
 const archiving = {
   archive_datasets: "raw",
+  archive_last_pass: "raw",
   archive_lake: "r",
   book_events: "r",
   book_snapshots: "r",
@@ -449,11 +457,9 @@ export const access: Readonly<Record<RoleName, Access>> = {
     queue: ["enqueue", "upkeep", "retry", "cancel", "purge"],
     tables: {
       ...recorded,
+      ...archiving,
       ...signOfLife,
       admin_audit: "ra",
-      archive_datasets: "raw",
-      archive_lake: "r",
-      capture_gaps: "r",
       coverage_frontiers: "r",
       coverage_heard: "r",
       coverage_stale: "r",
@@ -494,6 +500,22 @@ export const access: Readonly<Record<RoleName, Access>> = {
       }
     },
     functions: [...readers, ...partitions, "coverage_compute", "coverage_plan", ...archiveCalls]
+  },
+  reader: {
+    about: "export, replay and notebooks: reads the record, writes nothing",
+    secrets: [],
+    queue: [],
+    tables: { ...record, schema_version: "r" },
+    functions: [
+      ...book,
+      "candles_from_trades",
+      "event_as_of",
+      "fees_as_of",
+      "market_as_of",
+      "metadata_as_of",
+      "series_as_of",
+      "top_of_book_at"
+    ]
   }
 }
 

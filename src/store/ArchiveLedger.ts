@@ -26,7 +26,6 @@ export interface Dataset extends AttachedPartition {
   readonly bytes: number
   readonly files: ReadonlyArray<ArchivedFile>
   readonly fingerprint: Fingerprint
-  readonly snapshotXmin: number
   /** Rows ever written to the partition, as known before it was read. */
   readonly activity: number
 }
@@ -35,6 +34,20 @@ export interface StoredDataset extends Dataset {
   readonly archivedAtMillis: number
   /** Undefined while the rows are in the database, too. */
   readonly detachedAtMillis: number | undefined
+}
+
+/** How one pass over everything went. */
+export interface StoredPass {
+  readonly beganAtMillis: number
+  readonly endedAtMillis: number
+  readonly archived: number
+  readonly rows: number
+  readonly bytes: number
+  readonly detached: number
+  /** What was due and is not done, and why. */
+  readonly waiting: ReadonlyArray<{ readonly partition: string; readonly problem: string }>
+  /** What ended it early. */
+  readonly problem: string | undefined
 }
 
 /** Which partitions are in verified files, and which of them left the database. */
@@ -50,12 +63,16 @@ export class ArchiveLedger extends Context.Service<
     readonly activity: (partition: string) => Effect.Effect<number, SqlError>
     /** Why an attached partition is not what its dataset holds any more; nothing when it is. Reads the rows only after writes. */
     readonly changes: (dataset: StoredDataset) => Effect.Effect<string | undefined, SqlError>
-    readonly save: (dataset: Dataset) => Effect.Effect<void, SqlError>
+    /** `versions`: of the rows that were read, as `ArchiveSource` tells them. */
+    readonly save: (dataset: Dataset, versions: string) => Effect.Effect<void, SqlError>
     /** Succeeds with why the partition is still there; nothing when it is gone. */
     readonly detach: (
       dataset: { readonly name: string; readonly datasetId: string },
       options: { readonly rollUp: boolean; readonly lockMillis: number }
     ) => Effect.Effect<string | undefined, SqlError>
+    /** Of whichever process; undefined before the first. */
+    readonly lastPass: Effect.Effect<StoredPass | undefined, SqlError>
+    readonly notePass: (pass: StoredPass) => Effect.Effect<void, SqlError>
     /** One process at a time archives: fails to take hold when another does. Held until the scope closes. */
     readonly tryHold: Effect.Effect<boolean, SqlError, Scope.Scope>
   }
@@ -70,8 +87,7 @@ export class ArchiveLedger extends Context.Service<
         select name, parent as table, partition, (extract(epoch from from_ts) * 1000)::float8 as "fromMillis",
           (extract(epoch from to_ts) * 1000)::float8 as "toMillis", dataset_id as "datasetId",
           schema_version as "schemaVersion", code_version as "codeVersion", rows::float8 as rows, bytes::float8 as bytes,
-          files, fingerprint, snapshot_xmin::float8 as "snapshotXmin",
-          activity::float8 as activity,
+          files, fingerprint, activity::float8 as activity,
           (extract(epoch from archived_at) * 1000)::float8 as "archivedAtMillis",
           (extract(epoch from detached_at) * 1000)::float8 as "detachedAtMillis"
         from archive_datasets order by from_ts, name`.pipe(
@@ -100,20 +116,40 @@ export class ArchiveLedger extends Context.Service<
         return row?.problem ?? undefined
       })
 
-      const save = Effect.fn("ArchiveLedger.save")(function* (d: Dataset) {
+      const save = Effect.fn("ArchiveLedger.save")(function* (d: Dataset, versions: string) {
         yield* sql`
           insert into archive_datasets (
             name, parent, partition, from_ts, to_ts, dataset_id, schema_version, code_version, rows, bytes, files, fingerprint,
-            snapshot_xmin, activity)
+            row_versions, activity)
           values (
             ${d.name}, ${d.table}, ${d.partition}, to_timestamp(${d.fromMillis}::float8 / 1000),
             to_timestamp(${d.toMillis}::float8 / 1000), ${d.datasetId}, ${d.schemaVersion}, ${d.codeVersion},
-            ${d.rows}, ${d.bytes}, ${JSON.stringify(d.files)}::jsonb, ${JSON.stringify(d.fingerprint)}::jsonb, ${d.snapshotXmin}, ${d.activity})
+            ${d.rows}, ${d.bytes}, ${JSON.stringify(d.files)}::jsonb, ${JSON.stringify(d.fingerprint)}::jsonb, ${versions}::numeric, ${d.activity})
           on conflict (name) do update set
             dataset_id = excluded.dataset_id, schema_version = excluded.schema_version, code_version = excluded.code_version,
             rows = excluded.rows, bytes = excluded.bytes, files = excluded.files, fingerprint = excluded.fingerprint,
-            snapshot_xmin = excluded.snapshot_xmin, activity = excluded.activity, archived_at = clock_timestamp()
+            row_versions = excluded.row_versions, activity = excluded.activity, archived_at = clock_timestamp()
           where archive_datasets.detached_at is null`
+      })
+
+      const lastPass = sql<StoredPass & { problem: string | null }>`
+        select (extract(epoch from began_at) * 1000)::float8 as "beganAtMillis",
+          (extract(epoch from ended_at) * 1000)::float8 as "endedAtMillis",
+          archived, rows::float8 as rows, bytes::float8 as bytes, detached, waiting, problem
+        from archive_last_pass`.pipe(
+        Effect.map(([row]) => (row === undefined ? undefined : { ...row, problem: row.problem ?? undefined })),
+        Effect.withSpan("ArchiveLedger.lastPass")
+      )
+
+      const notePass = Effect.fn("ArchiveLedger.notePass")(function* (pass: StoredPass) {
+        yield* sql`
+          insert into archive_last_pass (began_at, ended_at, archived, rows, bytes, detached, waiting, problem)
+          values (to_timestamp(${pass.beganAtMillis}::float8 / 1000), to_timestamp(${pass.endedAtMillis}::float8 / 1000),
+            ${pass.archived}, ${pass.rows}, ${pass.bytes}, ${pass.detached}, ${JSON.stringify(pass.waiting)}::jsonb,
+            ${pass.problem ?? null})
+          on conflict (one) do update set
+            began_at = excluded.began_at, ended_at = excluded.ended_at, archived = excluded.archived, rows = excluded.rows,
+            bytes = excluded.bytes, detached = excluded.detached, waiting = excluded.waiting, problem = excluded.problem`
       })
 
       const tryHold = Effect.gen(function* () {
@@ -138,10 +174,16 @@ export class ArchiveLedger extends Context.Service<
         activity,
         changes,
         save,
+        lastPass,
+        notePass,
         detach: ({ datasetId, name }, { lockMillis, rollUp }) =>
           inTransaction(
-            sql<{ problem: string | null }>`
-              select detach_archived(${name}, ${datasetId}, ${rollUp}, ${lockMillis}::int) as problem`
+            Effect.andThen(
+              // It compares rows once it has its lock: what others committed until then must be seen.
+              sql`set transaction isolation level read committed`,
+              sql<{ problem: string | null }>`
+                select detach_archived(${name}, ${datasetId}, ${rollUp}, ${lockMillis}::int) as problem`
+            )
           ).pipe(
             Effect.map((rows) => rows[0]?.problem ?? undefined),
             Effect.withSpan("ArchiveLedger.detach")

@@ -49,16 +49,12 @@ export class ArchiveSource extends Context.Service<
   {
     /** Oldest first, without those of no bounds. */
     readonly partitions: Effect.Effect<ReadonlyArray<AttachedPartition>, SqlError>
-    /**
-     * All that `read` reads is of one instant, and no partition of `table` leaves meanwhile. It is told the oldest transaction
-     * (mod 2³²) whose rows it may not see.
-     */
-    snapshot<A, E, R>(
-      table: ArchivedTable,
-      read: (xmin: number) => Effect.Effect<A, E, R>
-    ): Effect.Effect<A, E | SqlError, R>
+    /** All that `read` reads is of one instant, and no partition of `table` leaves meanwhile. */
+    snapshot<A, E, R>(table: ArchivedTable, read: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError, R>
     readonly markets: (wanted: RowsWanted) => Effect.Effect<ReadonlyArray<ArchivedMarket>, SqlError>
     readonly fingerprint: (wanted: RowsWanted) => Effect.Effect<Fingerprint, SqlError>
+    /** Tells these versions of the rows of one partition from all others: a row that is written again has a new one. */
+    readonly versions: (wanted: RowsWanted) => Effect.Effect<string, SqlError>
     /** How wide each decimal column must be; fails where no width is exact. */
     readonly widths: (wanted: RowsWanted) => Effect.Effect<Widths, SqlError | ArchiveError>
     /** The market as rows name it, then each column: `;` between, nothing for null, text as x and its UTF-8 in hexadecimal. */
@@ -84,7 +80,7 @@ export class ArchiveSource extends Context.Service<
         order by b.from_ts, b.parent`.pipe(Effect.withSpan("ArchiveSource.partitions"))
 
       const inTransaction = transaction(sql)
-      const snapshot = <A, E, R>(table: ArchivedTable, read: (xmin: number) => Effect.Effect<A, E, R>) =>
+      const snapshot = <A, E, R>(table: ArchivedTable, read: Effect.Effect<A, E, R>) =>
         inTransaction(
           Effect.gen(function* () {
             yield* sql`set transaction isolation level repeatable read, read only`
@@ -92,9 +88,7 @@ export class ArchiveSource extends Context.Service<
             yield* sql`set local idle_in_transaction_session_timeout = '10min'`
             // Before the first look: what a snapshot sees of rows is of one instant, what it sees of partitions is not.
             yield* sql`lock table ${sql(table)} in access share mode`
-            const [row] = yield* sql<{ xmin: number }>`
-              select (pg_snapshot_xmin(pg_current_snapshot())::text::numeric % 4294967296)::float8 as xmin`
-            return yield* read(row?.xmin ?? 0)
+            return yield* read
           })
         )
 
@@ -161,6 +155,12 @@ export class ArchiveSource extends Context.Service<
             columns.map(({ name }, index) => [name, { count: found![`c${index}`]!, sum: plain(found![`s${index}`]!) }])
           )
         } satisfies Fingerprint
+      })
+
+      const versions = Effect.fn("ArchiveSource.versions")(function* (wanted: RowsWanted) {
+        const [row] = yield* sql<{ versions: string }>`
+          select coalesce(sum(row_version(t.ctid, t.xmin)), 0)::text as versions from ${from(wanted)}`
+        return row!.versions
       })
 
       const widths = Effect.fn("ArchiveSource.widths")(function* (wanted: RowsWanted) {
@@ -230,7 +230,7 @@ export class ArchiveSource extends Context.Service<
           Stream.map((row) => row.line)
         )
 
-      return ArchiveSource.of({ partitions, snapshot, markets, fingerprint, widths, lines, coverage, gaps })
+      return ArchiveSource.of({ partitions, snapshot, markets, fingerprint, versions, widths, lines, coverage, gaps })
     })
   )
 }

@@ -21,9 +21,13 @@ export interface TableDone {
   readonly rows: number
 }
 
+/** `described`: complete, and not yet under its name. `created`: an empty database is beside the old one. `built`: it is complete. */
+export type BackupStep = "described" | "created" | "built" | "renamed"
+
 export interface BackupOptions {
   readonly directory: string
   readonly onTable: (done: TableDone) => Effect.Effect<void>
+  readonly onStep?: (step: BackupStep) => Effect.Effect<void>
 }
 
 export interface RestoreOptions extends BackupOptions {
@@ -32,7 +36,7 @@ export interface RestoreOptions extends BackupOptions {
 }
 
 /** Rows that a new database has of itself. */
-const ownRows = new Set(["schema_version", "event_quotes_refreshed", "portal_sessions", "shard_leases"])
+const ownRows = new Set(["schema_version", "archive_lake", "event_quotes_refreshed", "portal_sessions", "shard_leases"])
 
 const digestOf = "coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text"
 
@@ -137,7 +141,7 @@ export class Backups extends Context.Service<
         })
         const address = `${host}${pathname}`
 
-        const create = Effect.fn("Backups.create")(function* ({ directory, onTable }: BackupOptions) {
+        const create = Effect.fn("Backups.create")(function* ({ directory, onStep, onTable }: BackupOptions) {
           const files = yield* draft(directory)
           const on = yield* client(url)
           const createdAt = fromMillis(yield* Clock.currentTimeMillis)
@@ -183,7 +187,9 @@ export class Backups extends Context.Service<
             tables,
             sequences
           }
-          yield* files.finish(manifest)
+          yield* files.describe(manifest)
+          yield* onStep?.("described") ?? Effect.void
+          yield* files.publish
           return manifest
         }, Effect.scoped)
 
@@ -311,28 +317,42 @@ export class Backups extends Context.Service<
         }, Effect.scoped)
 
         const restore = Effect.fn("Backups.restore")(function* (options: RestoreOptions) {
+          const step = options.onStep ?? (() => Effect.void)
           const manifest = yield* readManifest(options.directory)
           const hasGrants = yield* refuseData(options.force)
           const name = decodeURIComponent(new URL(url).pathname.slice(1))
           const built = `${name}_restoring`
           const replaced = `${name}_replaced`
           const admin = yield* client(databaseOf(url, name === "postgres" ? "template1" : "postgres"))
-          yield* ask(admin, `drop database if exists ${named(built)}`)
+          const [held] = yield* ask<{ held: boolean }>(admin, "select pg_try_advisory_lock(hashtext($1)) as held", [
+            `restore ${name}`
+          ])
+          if (held?.held !== true)
+            return yield* new BackupError({
+              problem: `another restore into ${address} is under way`,
+              fix: "wait for its end"
+            })
+          // Of one that was killed; a session of its may still be at work.
+          yield* ask(admin, `drop database if exists ${named(built)} with (force)`)
+          yield* ask(admin, `drop database if exists ${named(replaced)}`)
           yield* Effect.acquireRelease(
             ask(admin, `create database ${named(built)} template template0 encoding 'UTF8'`),
             () => Effect.ignore(ask(admin, `drop database if exists ${named(built)} with (force)`))
           )
+          yield* step("created")
           const target = databaseOf(url, built)
           yield* migrated(target, (migrations) => migrations.runUpTo(manifest.schema.at(-1)?.version ?? 0))
           yield* load(target, manifest, options)
           yield* migrated(target, (migrations, sql) =>
             hasGrants ? Effect.andThen(migrations.run, Grants.apply(sql).pipe(transaction(sql))) : migrations.run
           )
-          yield* ask(admin, `drop database if exists ${named(replaced)}`)
-          yield* ask(admin, `alter database ${named(name)} rename to ${named(replaced)}`)
-          yield* ask(admin, `alter database ${named(built)} rename to ${named(name)}`).pipe(
-            Effect.tapError(() => ask(admin, `alter database ${named(replaced)} rename to ${named(name)}`))
+          yield* step("built")
+          // One statement, one transaction: there is no moment without a database of this name.
+          yield* ask(
+            admin,
+            `alter database ${named(name)} rename to ${named(replaced)}; alter database ${named(built)} rename to ${named(name)}`
           )
+          yield* step("renamed")
           yield* ask(admin, `drop database ${named(replaced)}`)
           return manifest
         }, Effect.scoped)

@@ -33,7 +33,8 @@ export const logins = {
   worker: login("worker"),
   predictor: login("predictor"),
   portal: login("portal"),
-  admin: login("admin")
+  admin: login("admin"),
+  reader: login("reader")
 } satisfies Record<RoleName, unknown>
 
 export interface Login {

@@ -92,7 +92,8 @@ const groups: Readonly<Record<RoleName, Roles.Group>> = {
   worker: Roles.worker,
   predictor: Roles.predictor,
   portal: Roles.portal,
-  admin: Roles.admin
+  admin: Roles.admin,
+  reader: Roles.reader
 }
 
 describe("a program's environment", () => {

@@ -35,7 +35,10 @@ const roleOf: Readonly<Record<string, RoleName>> = {
   portal: "portal",
   reprocess: "ws",
   coverage: "admin",
-  admin: "admin"
+  admin: "admin",
+  archive: "admin",
+  export: "reader",
+  replay: "reader"
 }
 
 const settingOf = (role: RoleName) => `DATABASE_URL_${role.toUpperCase()}`
