@@ -37,6 +37,7 @@ const named: Readonly<Record<string, string>> = {
   "markets.completion": "'settled'",
   "market_coverage.state": "'live'",
   "journal_positions.state": "'{}'::jsonb",
+  "archive_datasets.parent": "'ticks'",
   "consistency_checks.what": "'book'",
   "trade_windows.kind": "'range'",
   "metadata_changes.kind": "'market'",
