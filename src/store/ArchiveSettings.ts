@@ -4,7 +4,7 @@ import * as Setting from "../runtime/Setting.ts"
 export const archiveSettings = {
   directory: Setting.text(
     "ARCHIVE_DIR",
-    "directory that finished partitions are copied to as Parquet; unset: nothing is archived"
+    "directory that finished partitions are copied to as Parquet, and read from where they left the database; unset: nothing is archived"
   ),
   memoryMegabytes: Setting.int(
     "ARCHIVE_MEMORY_MB",

@@ -248,8 +248,7 @@ const duringWriting = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 
 const shown = (format: FileFormat) => (column: ArchiveColumn) => {
   const value = `s."${column.name}"`
-  if (column.name === "provenance")
-    return `['live', 'snapshot', 'backfill', 'repaired', 'replay'][${value} + 1] as provenance`
+  if (column.name === "provenance") return `${provenanceName(value)} as provenance`
   if (column.kind === "instant")
     return format === "parquet"
       ? `make_timestamp(${value})::timestamptz as "${column.name}"`
@@ -287,6 +286,11 @@ const stagedType = (column: ArchiveColumn, widths: Widths): string => {
   }
 }
 const lineType = stagedType
+
+/** A decimal as the database writes it: with the places that the exchange gives, or those that it needs where the column is wide. */
+export const decimalText = (value: string) =>
+  `case when ends_with(typeof(${value}), ',12)') then ${canonical(value)} else ${value}::varchar end`
+export const provenanceName = (value: string) => `['live', 'snapshot', 'backfill', 'repaired', 'replay'][${value} + 1]`
 
 const canonical = (value: string) => `rtrim(rtrim(${value}::varchar, '0'), '.')`
 

@@ -33,6 +33,26 @@ export interface DaysWanted {
   readonly series?: ReadonlyArray<string> | undefined
 }
 
+/** Days that an answer would have needed and could not have. */
+export interface Unread {
+  readonly days: ReadonlyArray<ArchivedDay>
+  /** For people. */
+  readonly problem: string
+}
+
+/** Days of the archive that one answer about a market looks into. */
+export const daysAtMost = 31
+
+/** Why the archive cannot be read, for whoever asked; what only the operator should know goes to the log. */
+export const problemOf = (error: SettingError | ArchiveError): Effect.Effect<string> =>
+  error._tag === "SettingError"
+    ? Effect.succeed(untold)
+    : /^\S+ is (missing|not )/.test(error.problem)
+      ? Effect.succeed(error.problem)
+      : Effect.as(Effect.logError("the archive cannot be read", { problem: error.problem }), "it cannot be read now")
+
+const untold = "ARCHIVE_DIR, where the archive is, is not set here"
+
 /** Nothing of a ledger leads out of the directory. */
 const isOurs = /^[a-z_]+\/series=[^/\\]+\/date=\d{4}-\d\d-\d\d\/[\w-]+\.parquet$/
 
@@ -103,7 +123,7 @@ export class ArchivedDays extends Context.Service<
         const trouble = (days: ReadonlyArray<ArchivedDay>) =>
           Effect.sync(() => {
             if (days.length === 0) return undefined
-            if (directory === undefined) return "ARCHIVE_DIR is not set here"
+            if (directory === undefined) return untold
             const missing = days
               .flatMap(({ files }) => files)
               .find((file) => !isOurs.test(file.path) || !fs.existsSync(path.join(directory, file.path)))
