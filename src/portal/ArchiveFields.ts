@@ -1,6 +1,5 @@
 import * as Schema from "effect/Schema"
-import { fromMillis, Timestamp } from "../market/Timestamp.ts"
-import type { ArchivedDay as Stored } from "../store/ArchivedDays.ts"
+import { Timestamp } from "../market/Timestamp.ts"
 import { described } from "./ApiFields.ts"
 
 /** A dataset of the archive whose rows left the database; `from` and `to` are its whole span, `to` excluded. */
@@ -17,16 +16,6 @@ export const ArchivedDay = Schema.Struct({
 })
 export type ArchivedDay = typeof ArchivedDay.Type
 
-export const shownDay = (day: Stored): ArchivedDay => ({
-  dataset: day.dataset,
-  datasetId: day.datasetId,
-  table: day.table,
-  from: fromMillis(day.fromMillis),
-  to: fromMillis(day.toMillis),
-  since: fromMillis(Math.floor(day.detachedAtMillis)),
-  files: day.files.map(({ path }) => path)
-})
-
 /** A part of what was asked for is in the archive only, and cannot be read here. */
 export class ArchivedOnly extends Schema.TaggedError<ArchivedOnly>()(
   "ArchivedOnly",
@@ -37,19 +26,3 @@ export class ArchivedOnly extends Schema.TaggedError<ArchivedOnly>()(
       "rows that belong to the answer left the database, and this portal cannot read the archive; `days` says which"
   }
 ) {}
-
-/** Says which days are missing, where they are and since when. */
-export const archivedOnly = ({
-  days,
-  problem
-}: {
-  readonly days: ReadonlyArray<Stored>
-  readonly problem: string
-}): ArchivedOnly => {
-  const oldest = Math.min(...days.map(({ fromMillis }) => fromMillis))
-  const newest = Math.max(...days.map(({ toMillis }) => toMillis))
-  return new ArchivedOnly({
-    problem: `from ${fromMillis(oldest)} to ${fromMillis(newest)} what is asked for is in the archive only: ${problem}`,
-    days: days.map(shownDay)
-  })
-}

@@ -13,7 +13,7 @@ import { type DownloadTable, exported, MarketDownloads } from "../store/MarketDo
 import { MarketReads, type Span } from "../store/MarketReads.ts"
 import { CurrentVisitor, Refused } from "./ApiErrors.ts"
 import type { fileFormats } from "./ApiFields.ts"
-import { archivedOnly, shownDay } from "./ArchiveFields.ts"
+import { archivedOnly, shownDay } from "./ArchivedShown.ts"
 import { DownloadSlots } from "./DownloadSlots.ts"
 import { exchangeUrl } from "./ExchangeUrl.ts"
 import { fileResponse } from "./FileResponse.ts"
