@@ -1,12 +1,10 @@
 import * as Setting from "../runtime/Setting.ts"
+import { archiveSettings } from "../store/ArchiveSettings.ts"
 import { archivedTables } from "../store/ArchiveTables.ts"
 
 /** Where the archive is, and how files are made. */
 export const archive = {
-  directory: Setting.text(
-    "ARCHIVE_DIR",
-    "directory that finished partitions are copied to as Parquet; unset: nothing is archived"
-  ),
+  directory: archiveSettings.directory,
   everySeconds: Setting.number(
     "ARCHIVE_SECONDS",
     "seconds between passes of the archive in rest; 0 turns it off",
@@ -21,12 +19,7 @@ export const archive = {
     max: 100_000
   }),
   tables: Setting.list("ARCHIVE_TABLES", "tables that are archived", archivedTables, archivedTables),
-  memoryMegabytes: Setting.int(
-    "ARCHIVE_MEMORY_MB",
-    "most megabytes that DuckDB takes while it makes files; what is more goes to disk",
-    512,
-    { min: 128, max: 1_000_000 }
-  )
+  memoryMegabytes: archiveSettings.memoryMegabytes
 }
 
 /** What leaves the database once it is in verified files. */

@@ -57,7 +57,7 @@ const sections: ReadonlyArray<readonly [title: string, settings: Group]> = [
     "Work queue (rest, worker)",
     { ...QueueConfig.delegation, ...QueueConfig.signals, ...QueueConfig.enqueueing, ...QueueConfig.working }
   ],
-  ["Archive and retention (rest, worker, archive)", ArchiveConfig.all],
+  ["Archive and retention (rest, worker, archive; portal: where to read)", ArchiveConfig.all],
   ["Portal", portal],
   ["Forecasts (predictor)", { ...PredictionConfig.schedule, ...PredictionConfig.handlers }],
   ["The language model of forecasts (predictor)", PredictionConfig.model],

@@ -7,10 +7,10 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as Table from "../admin/Table.ts"
-import { Export } from "../ingest/Export.ts"
 import { SettingError } from "../runtime/SettingError.ts"
 import type { FileFormat } from "../store/ArchiveStage.ts"
 import { archivedTables } from "../store/ArchiveTables.ts"
+import { Export } from "../store/Export.ts"
 
 const everyMillis = 2_000
 

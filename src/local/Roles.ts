@@ -2,7 +2,7 @@ import { settings as adminCalls } from "../admin/AdminConfig.ts"
 import * as ArchiveConfig from "../ingest/ArchiveConfig.ts"
 import * as IngestConfig from "../ingest/IngestConfig.ts"
 import { settings as kalshi } from "../kalshi/KalshiConfig.ts"
-import { settings as portalSettings } from "../portal/PortalConfig.ts"
+import { archive as portalArchive, settings as portalSettings } from "../portal/PortalConfig.ts"
 import * as PredictionConfig from "../prediction/PredictionConfig.ts"
 import * as QueueConfig from "../queue/QueueConfig.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
@@ -117,6 +117,8 @@ export const portal: Group = {
   ...common,
   ...publicRoutes,
   ...portalSettings,
+  archiveDirectory: portalArchive.directory,
+  archiveMemory: portalArchive.memoryMegabytes,
   ...QueueConfig.enqueueing,
   ...QueueConfig.signals
 }

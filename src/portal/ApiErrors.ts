@@ -47,6 +47,11 @@ export class Unavailable extends Schema.TaggedError<Unavailable>()(
   {},
   { httpApiStatus: 503, description: "the database cannot answer now" }
 ) {}
+export class NoRoom extends Schema.TaggedError<NoRoom>()(
+  "NoRoom",
+  { problem: Schema.String },
+  { httpApiStatus: 507, description: "the portal's disk has no room for the file; nothing of it was left there" }
+) {}
 
 /** Who asks: a person with a session, or a program with a token. */
 export interface Visitor {

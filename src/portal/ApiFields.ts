@@ -47,3 +47,22 @@ export const limit = (most: number) =>
   )
 
 export const span = { from: Schema.optionalKey(Instant), to: Schema.optionalKey(Instant) }
+
+/** The same, or a day in UTC: its first instant. */
+export const DayOrInstant = Schema.String.check(
+  Schema.isPattern(/^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?Z)?$/),
+  Schema.makeFilter((text) => !Number.isNaN(Date.parse(text)), { description: "an instant" })
+).annotate(described("a UTC day or an instant in UTC, e.g. 2026-08-24 or 2026-08-24T20:00:00Z"))
+
+export const fileFormats = ["ndjson", "csv", "parquet"] as const
+
+export const FileProgress = Schema.Struct({
+  state: Schema.Literals(["waiting", "reading", "ready"]).annotate(
+    described("waiting: others are made first; ready: the same address without /progress gives it at once")
+  ),
+  rows: Schema.Finite.annotate(described("rows read so far; the number of its rows once it is ready")),
+  bytes: Schema.NullOr(Schema.Finite).annotate(
+    described("of the file; null until it is ready, and where rows are sent as they are read")
+  )
+})
+export type FileProgress = typeof FileProgress.Type

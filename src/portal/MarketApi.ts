@@ -5,11 +5,13 @@ import * as OpenApi from "effect/http-api/OpenApi"
 import * as Schema from "effect/Schema"
 import { Decimal } from "../market/Decimal.ts"
 import { Timestamp } from "../market/Timestamp.ts"
-import { BadRange, NotKnown, PersonOnly, Refused, SignedIn, TooManyRequests, Unavailable } from "./ApiErrors.ts"
+import { BadRange, NoRoom, NotKnown, PersonOnly, Refused, SignedIn, TooManyRequests, Unavailable } from "./ApiErrors.ts"
 import {
   Asked,
   described,
   exchangeUrl,
+  FileProgress,
+  fileFormats,
   Instant,
   impliedMid,
   limit,
@@ -22,6 +24,7 @@ import {
   Ticker,
   Time
 } from "./ApiFields.ts"
+import { ArchivedDay, ArchivedOnly } from "./ArchiveFields.ts"
 
 export const MarketDetail = Schema.Struct({
   ticker: Schema.String,
@@ -142,6 +145,11 @@ const market = { params: { ticker: Ticker } }
 const errors = [NotKnown, BadRange, Unavailable] as const
 
 export const downloadTables = ["ticks", "candles", "trades"] as const
+const download = {
+  params: { ticker: Ticker, table: Schema.Literals(downloadTables) },
+  query: { ...span, format: Schema.optionalKey(Schema.Literals(fileFormats)) }
+}
+export const downloadErrors = [NotKnown, BadRange, ArchivedOnly, Refused, NoRoom, TooManyRequests, Unavailable] as const
 
 export class MarketReadsGroup extends HttpApiGroup.make("market")
   .add(
@@ -160,8 +168,20 @@ export class MarketReadsGroup extends HttpApiGroup.make("market")
       ...market,
       query: { ...span, limit: limit(5000) },
       success: Schema.Array(TickRow),
+      error: [...errors, ArchivedOnly]
+    }).annotate(OpenApi.Summary, "Ticks, newest first, those of days that left the database read from the archive"),
+    HttpApiEndpoint.get("archived", "/:ticker/archived", {
+      ...market,
+      query: span,
+      success: Schema.Struct({
+        days: Schema.Array(ArchivedDay),
+        problem: Text.annotate(described("why this portal cannot read them; null when nothing is in the way"))
+      }),
       error: errors
-    }).annotate(OpenApi.Summary, "Ticks, newest first"),
+    }).annotate(
+      OpenApi.Summary,
+      "Days of the market of which ticks, books or else are in the archive only, oldest first"
+    ),
     HttpApiEndpoint.get("trades", "/:ticker/trades", {
       ...market,
       query: { ...span, limit: limit(5000) },
@@ -178,7 +198,7 @@ export class MarketReadsGroup extends HttpApiGroup.make("market")
       ...market,
       query: { at: Schema.optionalKey(Instant) },
       success: Book,
-      error: errors
+      error: [...errors, ArchivedOnly]
     }).annotate(OpenApi.Summary, "The order book at an instant, now by default"),
     HttpApiEndpoint.get("lifecycle", "/:ticker/lifecycle", {
       ...market,
@@ -192,14 +212,18 @@ export class MarketReadsGroup extends HttpApiGroup.make("market")
       error: errors
     }).annotate(OpenApi.Summary, "Forecasts of models, newest first"),
     HttpApiEndpoint.get("download", "/:ticker/download/:table", {
-      params: { ticker: Ticker, table: Schema.Literals(downloadTables) },
-      query: { ...span, format: Schema.optionalKey(Schema.Literals(["ndjson", "csv"])) },
+      ...download,
       success: HttpApiSchema.StreamUint8Array({ contentType: "application/x-ndjson" }),
-      error: [NotKnown, BadRange, TooManyRequests, Unavailable]
+      error: downloadErrors
     }).annotate(
       OpenApi.Summary,
-      "All ticks, candles or trades of a market and range as NDJSON (default) or CSV; `from` inclusive, `to` exclusive"
-    )
+      "All ticks, candles or trades of a market and range as NDJSON (default), CSV or Parquet; `from` inclusive, `to` exclusive. Parquet, and days that left the database, come when the file is made: /progress says how far it is"
+    ),
+    HttpApiEndpoint.get("downloadProgress", "/:ticker/download/:table/progress", {
+      ...download,
+      success: FileProgress,
+      error: downloadErrors
+    }).annotate(OpenApi.Summary, "Begins with the file of a download, and says how far it is; ask again each second")
   )
   .prefix("/api/markets")
   .middleware(SignedIn) {}

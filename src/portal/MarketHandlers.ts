@@ -1,45 +1,36 @@
 import * as Cache from "effect/Cache"
 import * as Effect from "effect/Effect"
-import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Stream from "effect/Stream"
-import { fromMillis, toMillis } from "../market/Timestamp.ts"
+import { fromMillis } from "../market/Timestamp.ts"
 import { WorkQueue } from "../queue/WorkQueue.ts"
 import { ExchangeTime } from "../runtime/ExchangeTime.ts"
-import { MarketDownloads } from "../store/MarketDownloads.ts"
-import { type MarketFacts, MarketReads } from "../store/MarketReads.ts"
-import { BadRange, Refused } from "./ApiErrors.ts"
+import { ArchivedBooks } from "../store/ArchivedBooks.ts"
+import { ArchivedDays } from "../store/ArchivedDays.ts"
+import { ArchivedTicks } from "../store/ArchivedTicks.ts"
+import { archivedTables } from "../store/ArchiveTables.ts"
+import { type DownloadTable, exported, MarketDownloads } from "../store/MarketDownloads.ts"
+import { MarketReads, type Span } from "../store/MarketReads.ts"
+import { CurrentVisitor, Refused } from "./ApiErrors.ts"
+import type { fileFormats } from "./ApiFields.ts"
+import { archivedOnly, shownDay } from "./ArchivedShown.ts"
 import { DownloadSlots } from "./DownloadSlots.ts"
 import { exchangeUrl } from "./ExchangeUrl.ts"
+import { fileResponse } from "./FileResponse.ts"
 import { orNotKnown, orRefused, orUnavailable } from "./Guarded.ts"
 import { PortalApi } from "./PortalApi.ts"
 import { PortalConfig } from "./PortalConfig.ts"
+import { type FileWanted, PreparedFiles } from "./PreparedFiles.ts"
 import { Snapshots } from "./Snapshots.ts"
+import { type Range, spanOf, wholeLife } from "./SpanAsked.ts"
 import { withMid } from "./WithMid.ts"
 
-interface Range {
-  readonly from?: string | undefined
-  readonly to?: string | undefined
-}
-
-const dayMillis = 86_400_000
 const chartDays: Readonly<Record<string, number>> = { "1": 2, "60": 60, "1440": 3660 }
 
-/** From the opening of a market until now or its close, as far as nothing else is asked for. */
-const spanOf = Effect.fnUntraced(function* (market: MarketFacts, range: Range, nowMillis: number, days: number) {
-  const ends = market.closeTime === null ? nowMillis : Math.min(nowMillis, toMillis(market.closeTime) + 60_000)
-  const toMillisAt = range.to === undefined ? Math.max(ends, 0) : Date.parse(range.to)
-  const opens = market.openTime === null ? 0 : toMillis(market.openTime)
-  const fromMillisAt =
-    range.from === undefined ? Math.max(opens, toMillisAt - days * dayMillis) : Date.parse(range.from)
-  if (range.from !== undefined && range.to !== undefined && fromMillisAt >= toMillisAt)
-    return yield* new BadRange({ problem: "`from` is not before `to`" })
-  if (toMillisAt - fromMillisAt > days * dayMillis)
-    return yield* new BadRange({ problem: `at most ${days} days at a time` })
-  return { fromMillis: Math.min(fromMillisAt, toMillisAt), toMillis: toMillisAt }
-})
-
-const wholeLife = 3660
+interface DownloadAsked {
+  readonly ticker: string
+  readonly table: DownloadTable
+}
 
 export const MarketHandlers = HttpApiBuilder.group(
   PortalApi,
@@ -57,8 +48,36 @@ export const MarketHandlers = HttpApiBuilder.group(
       lookup: (ticker: string) => reads.facts(ticker)
     })
     const factsOf = (ticker: string) => orNotKnown(Cache.get(known, ticker))
+    const archivedDays = yield* ArchivedDays
+    const archivedTicks = yield* ArchivedTicks
+    const archivedBooks = yield* ArchivedBooks
+    const files = yield* PreparedFiles
     const spanAsked = Effect.fnUntraced(function* (ticker: string, range: Range, days = wholeLife) {
       return yield* spanOf(yield* factsOf(ticker), range, yield* time.now, days)
+    })
+
+    const goneOf = ({ table, ticker }: DownloadAsked, span: Span) =>
+      archivedDays.gone({ ...span, tables: [exported(table).table], tickers: [ticker] })
+    const wantedOf = Effect.fnUntraced(function* (
+      asked: DownloadAsked,
+      query: Range & { readonly format?: (typeof fileFormats)[number] | undefined }
+    ) {
+      const span = yield* spanAsked(asked.ticker, query)
+      const format = query.format ?? "ndjson"
+      const { columns, table } = exported(asked.table)
+      const wanted: FileWanted = {
+        name: JSON.stringify(["market", asked.ticker, table, query.from, query.to, format]),
+        query: {
+          table,
+          tickers: [asked.ticker],
+          format,
+          fromMillis: span.fromMillis,
+          toMillis: span.toMillis,
+          // Text is the same wherever the rows are; Parquet has the types of the archive.
+          ...(format === "parquet" ? {} : { columns })
+        }
+      }
+      return { format, span, wanted, gone: yield* orUnavailable(goneOf(asked, span)) }
     })
 
     return handlers
@@ -86,7 +105,8 @@ export const MarketHandlers = HttpApiBuilder.group(
         "ticks",
         Effect.fnUntraced(function* ({ params, query }) {
           const span = yield* spanAsked(params.ticker, query)
-          return yield* orUnavailable(reads.ticks(params.ticker, span, query.limit ?? 100))
+          const { ticks, unread } = yield* orUnavailable(archivedTicks.newest(params.ticker, span, query.limit ?? 100))
+          return unread === undefined ? ticks : yield* archivedOnly(unread)
         })
       )
       .handle(
@@ -108,7 +128,8 @@ export const MarketHandlers = HttpApiBuilder.group(
         Effect.fnUntraced(function* ({ params, query }) {
           yield* factsOf(params.ticker)
           const at = query.at === undefined ? yield* time.now : Date.parse(query.at)
-          const { levels, quality } = yield* orUnavailable(reads.book(params.ticker, at))
+          const { levels, quality, unread } = yield* orUnavailable(archivedBooks.at(params.ticker, at))
+          if (unread !== undefined) return yield* archivedOnly(unread)
           return { at: fromMillis(at), ...quality, levels }
         })
       )
@@ -126,11 +147,25 @@ export const MarketHandlers = HttpApiBuilder.group(
           return yield* orUnavailable(reads.predictions(params.ticker, query.limit ?? 10))
         })
       )
+      .handle(
+        "archived",
+        Effect.fnUntraced(function* ({ params, query }) {
+          const span = yield* spanAsked(params.ticker, query)
+          const days = yield* orUnavailable(
+            archivedDays.gone({ ...span, tables: archivedTables, tickers: [params.ticker] })
+          )
+          return { days: days.map(shownDay), problem: (yield* archivedDays.trouble(days)) ?? null }
+        })
+      )
       .handleRaw(
         "download",
         Effect.fnUntraced(function* ({ params, query }) {
-          const span = yield* spanAsked(params.ticker, query)
-          const format = query.format ?? "ndjson"
+          const { format, gone, span, wanted } = yield* wantedOf(params, query)
+          const name = `${params.ticker}-${params.table}`
+          if (format === "parquet" || gone.length > 0) {
+            const { body, bytes } = yield* files.fetch(yield* CurrentVisitor, wanted)
+            return fileResponse(name, format, body, bytes)
+          }
           const lines = downloads.lines({
             ticker: params.ticker,
             table: params.table,
@@ -138,14 +173,25 @@ export const MarketHandlers = HttpApiBuilder.group(
             fromMillis: span.fromMillis,
             toMillis: span.toMillis
           })
-          const body = yield* slots.limited(Stream.encodeText(lines))
-          return HttpServerResponse.stream(body, {
-            contentType: format === "csv" ? "text/csv; charset=utf-8" : "application/x-ndjson",
-            headers: {
-              "content-disposition": `attachment; filename="${params.ticker.replace(/[^\w.-]/g, "_")}-${params.table}.${format}"`,
-              "cache-control": "no-store"
-            }
-          })
+          // What left between our look and the first row is not in the answer: better no end than a wrong one.
+          const nothingLeft = Effect.filterOrFail(
+            goneOf(params, span),
+            (days) => days.length === 0,
+            (days) => archivedOnly({ days, problem: "it left the database while this was read; ask again" })
+          )
+          const body = yield* slots.limited(
+            Stream.concat(Stream.encodeText(lines), Stream.fromEffectDrain(nothingLeft))
+          )
+          return fileResponse(name, format, body)
+        })
+      )
+      .handle(
+        "downloadProgress",
+        Effect.fnUntraced(function* ({ params, query }) {
+          const { format, gone, wanted } = yield* wantedOf(params, query)
+          return format === "parquet" || gone.length > 0
+            ? yield* files.progress(yield* CurrentVisitor, wanted)
+            : { state: "ready" as const, rows: 0, bytes: null }
         })
       )
   })

@@ -2,6 +2,7 @@ import * as HttpApi from "effect/http-api/HttpApi"
 import * as OpenApi from "effect/http-api/OpenApi"
 import { Access, Session } from "./AccessApi.ts"
 import { EventActions, Events } from "./EventsApi.ts"
+import { Exports } from "./ExportApi.ts"
 import { Forecasts } from "./ForecastApi.ts"
 import { Live } from "./LiveApi.ts"
 import { MarketActions, MarketReadsGroup } from "./MarketApi.ts"
@@ -13,6 +14,7 @@ export class PortalApi extends HttpApi.make("portal")
   .add(Events)
   .add(Markets)
   .add(MarketReadsGroup)
+  .add(Exports)
   .add(System)
   .add(Forecasts)
   .add(Live)

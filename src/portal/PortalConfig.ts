@@ -5,6 +5,7 @@ import * as Redacted from "effect/Redacted"
 import type { Guard } from "../runtime/Guardrails.ts"
 import * as Setting from "../runtime/Setting.ts"
 import { SettingError } from "../runtime/SettingError.ts"
+import { archiveSettings } from "../store/ArchiveSettings.ts"
 import { maxPageSize } from "./ApiFields.ts"
 
 export const settings = {
@@ -105,6 +106,10 @@ export const settings = {
     60,
     { min: 0, max: 100_000 }
   ),
+  downloadDirectory: Setting.text(
+    "WEB_PORTAL_DOWNLOAD_DIR",
+    "where files of downloads are while they are made and fetched; unset: the system's directory of temporary files"
+  ),
   poolMax: Setting.intOption("WEB_DB_POOL_MAX", "most database connections of a portal; PG_POOL when unset", 8, {
     min: 1,
     max: 500
@@ -116,6 +121,9 @@ const cookieName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}$/
 const cookieDomain = /^\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$/
 const cookiePath = /^\/[!-:<-~]*$/
 
+/** Where the portal reads what left the database, and how much memory making a file takes. */
+export const archive = archiveSettings
+
 /** What the portal's settings keep it from doing to the work queue, and what lets it. */
 export const withheld = Effect.map(Setting.read({ mode: settings.backfillMode }), ({ mode }): Guard["withheld"] =>
   mode === "queue" ? {} : { enqueue: "it may with WEB_PORTAL_BACKFILL_MODE=queue" }
@@ -124,7 +132,11 @@ export const withheld = Effect.map(Setting.read({ mode: settings.backfillMode })
 const wrong = (setting: string, problem: string, fix: string) => new SettingError({ setting, problem, fix })
 
 const read = Effect.gen(function* () {
-  const values = yield* Setting.read(settings)
+  const values = yield* Setting.read({
+    ...settings,
+    archiveDirectory: archive.directory,
+    archiveMemory: archive.memoryMegabytes
+  })
   if (Redacted.value(values.secretKey).length < 16)
     return yield* wrong("WEB_PORTAL_SECRET_KEY", "has fewer than 16 characters", settings.secretKey.doc)
   if (!cookieName.test(values.cookieName))

@@ -4,6 +4,7 @@ import * as HttpApiBuilder from "effect/http-api/HttpApiBuilder"
 import * as Layer from "effect/Layer"
 import { AccessHandlers, SessionHandlers } from "./AccessHandlers.ts"
 import { EventActionHandlers, EventsHandlers } from "./EventsHandlers.ts"
+import { ExportHandlers } from "./ExportHandlers.ts"
 import { ForecastHandlers } from "./ForecastHandlers.ts"
 import { orUnavailable, PeopleOnly, SignedInOnly } from "./Guarded.ts"
 import { ActionHandlers, MarketHandlers } from "./MarketHandlers.ts"
@@ -50,7 +51,7 @@ const Live = HttpApiBuilder.group(
 
 /** The handlers of every group of {@link PortalApi}. */
 export const PortalHandlers = Layer.mergeAll(
-  Layer.mergeAll(Markets, Live, EventsHandlers, MarketHandlers, SystemHandlers, ForecastHandlers).pipe(
+  Layer.mergeAll(Markets, Live, EventsHandlers, MarketHandlers, ExportHandlers, SystemHandlers, ForecastHandlers).pipe(
     Layer.provide(SignedInOnly)
   ),
   Layer.mergeAll(ActionHandlers, EventActionHandlers, QueueActionHandlers, AccessHandlers).pipe(

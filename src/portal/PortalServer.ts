@@ -12,13 +12,19 @@ import * as SqlClient from "effect/sql/SqlClient"
 import * as RabbitWakeUp from "../queue/RabbitWakeUp.ts"
 import { WorkQueue } from "../queue/WorkQueue.ts"
 import { SettingError } from "../runtime/SettingError.ts"
+import { ArchivedBooks } from "../store/ArchivedBooks.ts"
+import { ArchivedDays } from "../store/ArchivedDays.ts"
+import { ArchivedTicks } from "../store/ArchivedTicks.ts"
+import { ArchiveSource } from "../store/ArchiveSource.ts"
 import { CoverageReads } from "../store/CoverageReads.ts"
 import { EventCards } from "../store/EventCards.ts"
 import { EventReads } from "../store/EventReads.ts"
+import { Export } from "../store/Export.ts"
 import { ForecastScores } from "../store/ForecastScores.ts"
 import { HealthReads } from "../store/HealthReads.ts"
 import { MarketDownloads } from "../store/MarketDownloads.ts"
 import { MarketReads } from "../store/MarketReads.ts"
+import { MarketSelection } from "../store/MarketSelection.ts"
 import { OpportunityReads } from "../store/OpportunityReads.ts"
 import { PortalAccess } from "../store/PortalAccess.ts"
 import { QueueJobs } from "../store/QueueJobs.ts"
@@ -32,6 +38,7 @@ import { PortalConfig } from "./PortalConfig.ts"
 import { PortalHandlers } from "./PortalHandlers.ts"
 import { PortalLive } from "./PortalLive.ts"
 import { PortalQueries } from "./PortalQueries.ts"
+import { PreparedFiles } from "./PreparedFiles.ts"
 import { RequestGuard } from "./RequestGuard.ts"
 import { RequestRate } from "./RequestRate.ts"
 import { Sessions } from "./Sessions.ts"
@@ -113,6 +120,17 @@ const cannotListen = (cause: unknown, host: string, port: number) => {
   }
 }
 
+/** What left the database, where ARCHIVE_DIR says; a file for a download is made with half of the memory, as two may be at once. */
+const Archived = Layer.unwrap(
+  Effect.map(PortalConfig, ({ archiveDirectory: directory, archiveMemory }) =>
+    Layer.mergeAll(
+      Export.layerWith({ directory, memoryMegabytes: Math.max(128, Math.floor(archiveMemory / 2)) }),
+      ArchivedTicks.layer,
+      ArchivedBooks.layer
+    ).pipe(Layer.provideMerge([MarketReads.layer, ArchiveSource.layer, ArchivedDays.layerWith({ directory })]))
+  )
+)
+
 /** All routes of the portal and the services behind them, on whatever server; reads the database of the program. */
 export const PortalRoutes = Layer.mergeAll(
   HttpApiBuilder.layer(PortalApi, { openapiPath: "/openapi.json" }).pipe(Layer.provide(PortalHandlers)),
@@ -131,7 +149,7 @@ export const PortalRoutes = Layer.mergeAll(
     Sessions.layer,
     ApiTokens.layer,
     RequestRate.layer,
-    DownloadSlots.layer,
+    PreparedFiles.layerWith({ idle: "30 seconds" }).pipe(Layer.provideMerge(DownloadSlots.layer)),
     Opportunities.layer,
     Snapshots.layer
   ]),
@@ -140,8 +158,9 @@ export const PortalRoutes = Layer.mergeAll(
     PortalAccess.layer,
     EventCards.layer,
     EventReads.layer,
-    MarketReads.layer,
     MarketDownloads.layer,
+    MarketSelection.layer,
+    Archived,
     HealthReads.layer,
     CoverageReads.layer,
     OpportunityReads.layer,

@@ -5,7 +5,7 @@ import * as Stream from "effect/Stream"
 import { ArchiveError } from "./ArchiveError.ts"
 import type { ArchivedMarket } from "./ArchiveSource.ts"
 import { type ArchiveColumn, type ArchiveTable, type Fingerprint, plain, type Widths } from "./ArchiveTables.ts"
-import { type DuckDb, open, quoted } from "./DuckDb.ts"
+import { type DuckDb, type DuckValues, open, quoted } from "./DuckDb.ts"
 
 /** Text that waits on disk before it is taken in. */
 const segmentBytes = 16_000_000
@@ -20,7 +20,18 @@ export interface StagedUnit {
 export interface StageOptions {
   readonly directory: string
   readonly memoryMegabytes: number
+  /** Given: beside its directory, only these files can be read. */
+  readonly readable?: ReadonlyArray<string>
 }
+
+/** Rows of files: `f` is the row, `$1` the first of the values. */
+export interface RowsOfFiles {
+  readonly where: string
+  readonly values: DuckValues
+}
+
+/** Columns of a file for people, in place of the table's own: a name, and an expression over the row `s` as it is staged. */
+export type ShownColumns = ReadonlyArray<readonly [name: string, expression: string]>
 
 export type FileFormat = "parquet" | "csv" | "ndjson"
 
@@ -36,16 +47,16 @@ const formats: Readonly<Record<FileFormat, string>> = {
 export interface ArchiveStage {
   readonly markets: (markets: ReadonlyArray<ArchivedMarket>) => Effect.Effect<void, ArchiveError>
   /** Takes in lines of `ArchiveSource.lines`. Succeeds with how many. */
-  readonly append: <E>(
+  readonly append: <E, E2 = never>(
     lines: Stream.Stream<string, E>,
-    told?: (rows: number) => Effect.Effect<void>
-  ) => Effect.Effect<number, E | ArchiveError>
-  /** Takes in rows of Parquet files that were written from here, those that `where` says. */
-  readonly appendFiles: (files: ReadonlyArray<string>, where: string) => Effect.Effect<number, ArchiveError>
+    told?: (rows: number) => Effect.Effect<void, E2>
+  ) => Effect.Effect<number, E | E2 | ArchiveError>
+  /** Takes in rows of Parquet files that were written from here. */
+  readonly appendFiles: (files: ReadonlyArray<string>, rows: RowsOfFiles) => Effect.Effect<number, ArchiveError>
   readonly units: Effect.Effect<ReadonlyArray<StagedUnit>, ArchiveError>
   readonly writeUnit: (unit: StagedUnit, file: string) => Effect.Effect<void, ArchiveError>
   /** All rows, for people: market by market, with names of provenance. */
-  readonly writeAll: (file: string, format: FileFormat) => Effect.Effect<void, ArchiveError>
+  readonly writeAll: (file: string, format: FileFormat, columns?: ShownColumns) => Effect.Effect<void, ArchiveError>
   readonly fingerprint: (files: ReadonlyArray<string>) => Effect.Effect<Fingerprint, ArchiveError>
   /** A file of lines of JSON, as Parquet. */
   readonly convert: (
@@ -58,12 +69,13 @@ export interface ArchiveStage {
 export const make = Effect.fn("ArchiveStage.make")(function* (
   table: ArchiveTable,
   widths: Widths,
-  { directory, memoryMegabytes }: StageOptions
+  { directory, memoryMegabytes, readable }: StageOptions
 ) {
   const duck = yield* open({
     file: path.join(directory, "stage.duckdb"),
     temporaryDirectory: path.join(directory, "spill"),
-    memoryMegabytes
+    memoryMegabytes,
+    ...(readable === undefined ? {} : { reach: { files: readable, directories: [directory] } })
   })
   const marketType = table.market === "market_id" ? "integer" : "varchar"
   yield* duck.run(`create table markets (market ${marketType}, ticker varchar, series varchar)`)
@@ -95,9 +107,9 @@ export const make = Effect.fn("ArchiveStage.make")(function* (
         columns = {${fields.join(", ")}})`)
   }
 
-  const append = Effect.fn("ArchiveStage.append")(function* <E>(
+  const append = Effect.fn("ArchiveStage.append")(function* <E, E2 = never>(
     lines: Stream.Stream<string, E>,
-    told: (rows: number) => Effect.Effect<void> = () => Effect.void
+    told: (rows: number) => Effect.Effect<void, E2> = () => Effect.void
   ) {
     const file = path.join(directory, "rows.csv")
     let descriptor = fs.openSync(file, "w")
@@ -125,7 +137,10 @@ export const make = Effect.fn("ArchiveStage.make")(function* (
     return rows
   }, duringWriting)
 
-  const appendFiles = Effect.fn("ArchiveStage.appendFiles")(function* (files: ReadonlyArray<string>, where: string) {
+  const appendFiles = Effect.fn("ArchiveStage.appendFiles")(function* (
+    files: ReadonlyArray<string>,
+    { values, where }: RowsOfFiles
+  ) {
     if (files.length === 0) return 0
     const before = yield* count
     const ticker =
@@ -133,25 +148,34 @@ export const make = Effect.fn("ArchiveStage.make")(function* (
     const list = listOf(files)
     // Numbers of markets that only the files know are given out here: below 0, where the database has none.
     if (table.market === "market_id")
-      yield* duck.run(`
+      yield* duck.run(
+        `
         insert into markets
         select (select least(coalesce(min(market), 0), 0) from markets) - row_number() over ()::integer, ticker, series
         from (
           select distinct f.ticker, f.series from read_parquet(${list}, union_by_name = true, hive_partitioning = true, hive_types_autocast = false) f
-          where ${where} and not exists (select 1 from markets m where m.ticker = f.ticker))`)
+          where ${where} and not exists (select 1 from markets m where m.ticker = f.ticker))`,
+        values
+      )
     else
-      yield* duck.run(`
+      yield* duck.run(
+        `
         insert into markets
         select distinct f.ticker, f.ticker, f.series
         from read_parquet(${list}, union_by_name = true, hive_partitioning = true, hive_types_autocast = false) f
-        where ${where} and not exists (select 1 from markets m where m.ticker = f.ticker)`)
-    yield* duck.run(`
+        where ${where} and not exists (select 1 from markets m where m.ticker = f.ticker)`,
+        values
+      )
+    yield* duck.run(
+      `
       insert into staged
       select ${table.market === "market_id" ? "k.market" : ticker}, f."${table.time}"::timestamp::date,
         ${table.columns.map(({ kind, name }) => (kind === "instant" ? `epoch_us(f."${name}")` : `f."${name}"`)).join(", ")}
       from read_parquet(${list}, union_by_name = true, hive_partitioning = true, hive_types_autocast = false) f
       join markets k on k.ticker = f.ticker
-      where ${where}`)
+      where ${where}`,
+      values
+    )
     return (yield* count) - before
   })
 
@@ -179,9 +203,13 @@ export const make = Effect.fn("ArchiveStage.make")(function* (
       duck.run(`
         copy (select ${selected} from ${joined} where m.series = ${quoted(series)} and s.day = ${quoted(date)} order by ${order})
         to ${quoted(file)} (${parquet})`),
-    writeAll: (file, format) =>
+    writeAll: (file, format, columns) =>
       duck.run(`
-        copy (select m.series, ${table.columns.map(shown(format)).reduce((all, one) => `${all}, ${one}`, "m.ticker")}
+        copy (select ${
+          columns === undefined
+            ? table.columns.map(shown(format)).reduce((all, one) => `${all}, ${one}`, "m.series, m.ticker")
+            : columns.map(([name, expression]) => `${expression} as "${name}"`).join(", ")
+        }
           from ${joined} order by m.series, ${order})
         to ${quoted(file)} (${formats[format]})`),
     fingerprint: (files) => fingerprint(duck, table, widths, files),
@@ -201,7 +229,7 @@ export const widthsOf = Effect.fn("ArchiveStage.widthsOf")(function* (
   memoryMegabytes: number
 ) {
   if (files.length === 0) return {}
-  const duck = yield* open({ memoryMegabytes })
+  const duck = yield* open({ memoryMegabytes, reach: { files, directories: [] } })
   const rows = yield* duck.rows(`
     select case when name = 'element' then 'list' else name end as name, max(precision)::int as digits
     from parquet_schema(${listOf(files)}) where precision is not null group by 1`)
@@ -220,8 +248,7 @@ const duringWriting = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 
 const shown = (format: FileFormat) => (column: ArchiveColumn) => {
   const value = `s."${column.name}"`
-  if (column.name === "provenance")
-    return `['live', 'snapshot', 'backfill', 'repaired', 'replay'][${value} + 1] as provenance`
+  if (column.name === "provenance") return `${provenanceName(value)} as provenance`
   if (column.kind === "instant")
     return format === "parquet"
       ? `make_timestamp(${value})::timestamptz as "${column.name}"`
@@ -259,6 +286,11 @@ const stagedType = (column: ArchiveColumn, widths: Widths): string => {
   }
 }
 const lineType = stagedType
+
+/** A decimal as the database writes it: with the places that the exchange gives, or those that it needs where the column is wide. */
+export const decimalText = (value: string) =>
+  `case when ends_with(typeof(${value}), ',12)') then ${canonical(value)} else ${value}::varchar end`
+export const provenanceName = (value: string) => `['live', 'snapshot', 'backfill', 'repaired', 'replay'][${value} + 1]`
 
 const canonical = (value: string) => `rtrim(rtrim(${value}::varchar, '0'), '.')`
 

@@ -1,4 +1,5 @@
 import * as fs from "node:fs"
+import * as path from "node:path"
 import type { DuckDBConnection } from "@duckdb/node-api"
 import * as Effect from "effect/Effect"
 import { ArchiveError } from "./ArchiveError.ts"
@@ -9,12 +10,20 @@ export interface DuckDbOptions {
   /** For what does not fit into memory. */
   readonly temporaryDirectory?: string
   readonly memoryMegabytes: number
+  /** Absent: everything that the process may. Present: these files and what is below these directories, nothing else. */
+  readonly reach?: { readonly files: ReadonlyArray<string>; readonly directories: ReadonlyArray<string> }
 }
 
+/** Values of `$1`, `$2` and so on in a statement. */
+export type DuckValues = ReadonlyArray<string | number>
+
 export interface DuckDb {
-  readonly run: (statement: string) => Effect.Effect<void, ArchiveError>
+  readonly run: (statement: string, values?: DuckValues) => Effect.Effect<void, ArchiveError>
   /** Rows by column name; numbers beyond 2⁵³, decimals and instants as text. */
-  readonly rows: (statement: string) => Effect.Effect<ReadonlyArray<Readonly<Record<string, unknown>>>, ArchiveError>
+  readonly rows: (
+    statement: string,
+    values?: DuckValues
+  ) => Effect.Effect<ReadonlyArray<Readonly<Record<string, unknown>>>, ArchiveError>
 }
 
 /** The library is some 70 MB of machine code: it is loaded by what needs it, when it does. */
@@ -60,14 +69,22 @@ export const open = Effect.fn("DuckDb.open")(function* (options: DuckDbOptions) 
   )
   const cancellable = <A>(make: () => Promise<A>) =>
     attempt(make).pipe(Effect.onInterrupt(() => Effect.sync(() => connection.interrupt())))
-  const run = (statement: string) => Effect.asVoid(cancellable(() => connection.run(statement)))
+  const run = (statement: string, values: DuckValues = []) =>
+    Effect.asVoid(cancellable(() => connection.run(statement, [...values])))
   yield* run("set timezone = 'UTC'")
+  if (options.reach !== undefined) {
+    const absolute = (names: ReadonlyArray<string>, end: string) =>
+      `[${names.map((name) => quoted(`${path.resolve(name)}${end}`)).join(", ")}]`
+    yield* run(`set allowed_paths = ${absolute(options.reach.files, "")}`)
+    yield* run(`set allowed_directories = ${absolute(options.reach.directories, "/")}`)
+    yield* run("set enable_external_access = false")
+    yield* run("set lock_configuration = true")
+  }
   return {
     run,
-    rows: (statement) =>
-      cancellable(async () => (await connection.runAndReadAll(statement)).getRowObjectsJson()) as Effect.Effect<
-        ReadonlyArray<Readonly<Record<string, unknown>>>,
-        ArchiveError
-      >
+    rows: (statement, values = []) =>
+      cancellable(async () =>
+        (await connection.runAndReadAll(statement, [...values])).getRowObjectsJson()
+      ) as Effect.Effect<ReadonlyArray<Readonly<Record<string, unknown>>>, ArchiveError>
   } satisfies DuckDb
 })

@@ -5,6 +5,8 @@ import * as Stream from "effect/Stream"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { fromMillis } from "../market/Timestamp.ts"
+import { decimalText, provenanceName, type ShownColumns } from "./ArchiveStage.ts"
+import type { ArchivedTable } from "./ArchiveTables.ts"
 
 export const downloadTables = ["ticks", "candles", "trades"] as const
 export type DownloadTable = (typeof downloadTables)[number]
@@ -22,66 +24,79 @@ export interface DownloadQuery {
 }
 
 interface Shape {
-  /** Column names and the text that each is made of; `@` is the ticker. */
-  readonly columns: ReadonlyArray<readonly [name: string, expression: string]>
-  readonly from: string
+  /** Column names, and the text that each is made of: in the database, and of a row as the archive stages it. */
+  readonly columns: ReadonlyArray<readonly [name: string, expression: string, staged: string]>
+  readonly table: ArchivedTable
   readonly time: string
   readonly order: string
 }
+
+const instant = (micros: string) => `strftime(make_timestamp(${micros}), '%Y-%m-%dT%H:%M:%S.%fZ')`
+const number = (name: string) => [name, `t.${name}::text`, decimalText(`s."${name}"`)] as const
+const numbers = (...names: ReadonlyArray<string>) => names.map(number)
+const provenance = ["provenance", "provenance_name(t.provenance)", provenanceName('s."provenance"')] as const
 
 const isMarket = "t.market_id = (select k.market_id from market_keys k where k.ticker = "
 const shapes: Readonly<Record<DownloadTable, Shape>> = {
   ticks: {
     columns: [
-      ["ts", "rfc3339(t.ts)"],
-      ["received_at", "rfc3339(received_at(t.ts, t.received_ms))"],
-      ["price_dollars", "t.price_dollars::text"],
-      ["yes_bid_dollars", "t.yes_bid_dollars::text"],
-      ["yes_ask_dollars", "t.yes_ask_dollars::text"],
-      ["yes_bid_size", "t.yes_bid_size::text"],
-      ["yes_ask_size", "t.yes_ask_size::text"],
-      ["last_trade_size", "t.last_trade_size::text"],
-      ["volume", "t.volume::text"],
-      ["open_interest", "t.open_interest::text"],
-      ["provenance", "provenance_name(t.provenance)"]
+      ["ts", "rfc3339(t.ts)", instant('s."ts"')],
+      ["received_at", "rfc3339(received_at(t.ts, t.received_ms))", instant('s."ts" + s."received_ms"::bigint * 1000')],
+      ...numbers(
+        "price_dollars",
+        "yes_bid_dollars",
+        "yes_ask_dollars",
+        "yes_bid_size",
+        "yes_ask_size",
+        "last_trade_size",
+        "volume",
+        "open_interest"
+      ),
+      provenance
     ],
-    from: "ticks t",
+    table: "ticks",
     time: "t.ts",
     order: "t.ts"
   },
   candles: {
     columns: [
-      ["period_interval_minutes", "t.period_interval_minutes::text"],
-      ["end_period_ts", "rfc3339(t.end_period_ts)"],
-      ["open", "t.open::text"],
-      ["high", "t.high::text"],
-      ["low", "t.low::text"],
-      ["close", "t.close::text"],
-      ["yes_bid_close", "t.yes_bid_close::text"],
-      ["yes_ask_close", "t.yes_ask_close::text"],
-      ["volume", "t.volume::text"],
-      ["open_interest", "t.open_interest::text"],
-      ["provenance", "provenance_name(t.provenance)"]
+      ["period_interval_minutes", "t.period_interval_minutes::text", 's."period_interval_minutes"::varchar'],
+      ["end_period_ts", "rfc3339(t.end_period_ts)", instant('s."end_period_ts"')],
+      ...numbers("open", "high", "low", "close", "yes_bid_close", "yes_ask_close", "volume", "open_interest"),
+      provenance
     ],
-    from: "market_candles t",
+    table: "market_candles",
     time: "t.end_period_ts",
     order: "t.period_interval_minutes, t.end_period_ts"
   },
   trades: {
     columns: [
-      ["ts", "rfc3339(t.ts + coalesce(t.micros, 0) * interval '1 microsecond')"],
-      ["trade_id", "t.trade_id::text"],
-      ["count", "t.count::text"],
-      ["yes_price_dollars", "t.yes_price_dollars::text"],
-      ["taker_side", "case t.taker_yes when true then 'yes' when false then 'no' end"],
-      ["is_block_trade", "t.is_block_trade::text"],
-      ["provenance", "provenance_name(t.provenance)"]
+      [
+        "ts",
+        "rfc3339(t.ts + coalesce(t.micros, 0) * interval '1 microsecond')",
+        instant('s."ts" + coalesce(s."micros", 0)')
+      ],
+      ["trade_id", "t.trade_id::text", 's."trade_id"::varchar'],
+      ...numbers("count", "yes_price_dollars"),
+      [
+        "taker_side",
+        "case t.taker_yes when true then 'yes' when false then 'no' end",
+        `case s."taker_yes" when true then 'yes' when false then 'no' end`
+      ],
+      ["is_block_trade", "t.is_block_trade::text", 's."is_block_trade"::varchar'],
+      provenance
     ],
-    from: "trades t",
+    table: "trades",
     time: "t.ts",
     order: "t.ts, t.trade_id"
   }
 }
+
+/** The table of a download, and its columns as an export makes them: the same text, wherever a row is. */
+export const exported = (table: DownloadTable): { readonly table: ArchivedTable; readonly columns: ShownColumns } => ({
+  table: shapes[table].table,
+  columns: shapes[table].columns.map(([name, , staged]) => [name, staged] as const)
+})
 
 const textColumns = (columns: Shape["columns"]) => columns.map(([name, text]) => `${text} as ${name}`).join(", ")
 // No value of these columns holds a comma, a quote or a line break.
@@ -106,7 +121,7 @@ export class MarketDownloads extends Context.Service<
               : sql`${sql.literal(isMarket)}${query.ticker})`
           const rows = sql<{ readonly line: string }>`
             select ${sql.literal(line)} as line from (
-              select ${sql.literal(textColumns(shape.columns))} from ${sql.literal(shape.from)}
+              select ${sql.literal(textColumns(shape.columns))} from ${sql.literal(`${shape.table} t`)}
               where ${market}
                 and ${sql.literal(shape.time)} >= ${fromMillis(query.fromMillis)}::timestamptz
                 and ${sql.literal(shape.time)} < ${fromMillis(query.toMillis)}::timestamptz

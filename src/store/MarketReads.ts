@@ -212,6 +212,24 @@ export class MarketReads extends Context.Service<
           group by 1) b
         order by b.starts`
 
+      /** The same of what is kept of ticks that left the database. */
+      const binnedMinutes = (ticker: string, span: Span, minutes: number) => sql<ChartCandle>`
+        select extract(epoch from b.starts + ${`${minutes} minutes`}::interval)::float8 as seconds,
+          b.open::text as open, b.high::text as high, b.low::text as low, b.close::text as close,
+          case when b.volume > 0 then b.volume end::text as volume, b.interest::text as "openInterest",
+          b.bid::text as "yesBid", b.ask::text as "yesAsk", 'ticks' as source
+        from (
+          select date_bin(${`${minutes} minutes`}::interval, t.minute, timestamptz '2000-01-01 00:00:00Z') as starts,
+            (array_agg(t.open order by t.minute) filter (where t.open > 0))[1] as open,
+            max(t.high) filter (where t.high > 0) as high, min(t.low) filter (where t.low > 0) as low,
+            (array_agg(t.close order by t.minute desc) filter (where t.close > 0))[1] as close, max(t.volume) - min(t.volume) as volume,
+            (array_agg(t.open_interest order by t.minute desc))[1] as interest,
+            (array_agg(t.yes_bid_dollars order by t.minute desc))[1] as bid, (array_agg(t.yes_ask_dollars order by t.minute desc))[1] as ask
+          from tick_minutes t where t.market_id = ${idOf(ticker)}
+            and t.minute >= ${fromMillis(span.fromMillis)}::timestamptz and t.minute <= ${fromMillis(span.toMillis)}::timestamptz
+          group by 1) b
+        order by b.starts`
+
       /** From the first to the last instant of a span whose candles were not read from the exchange; nothing when all were. */
       const unread = (ticker: string, span: Span, minutes: number) => sql<{
         readonly fromMillis: number | null
@@ -231,13 +249,11 @@ export class MarketReads extends Context.Service<
         if (rest === undefined || rest.fromMillis === null || rest.toMillis === null) return candles
         const period = minutes * 60_000
         const earliest = Math.ceil((span.toMillis - tickSpanMillis[minutes]) / period) * period
-        const made = yield* binned(
-          ticker,
-          { fromMillis: Math.max(rest.fromMillis, earliest), toMillis: rest.toMillis },
-          minutes
-        )
-        const known = new Set(candles.map(({ seconds }) => seconds))
-        return [...candles, ...made.filter(({ seconds }) => !known.has(seconds))].toSorted(
+        const unreadSpan = { fromMillis: Math.max(rest.fromMillis, earliest), toMillis: rest.toMillis }
+        const ticks = yield* binned(ticker, unreadSpan, minutes)
+        const kept = yield* binnedMinutes(ticker, unreadSpan, minutes)
+        const of = (some: ReadonlyArray<ChartCandle>) => some.map((candle) => [candle.seconds, candle] as const)
+        return [...new Map([...of(kept), ...of(ticks), ...of(candles)]).values()].toSorted(
           (a, b) => a.seconds - b.seconds
         )
       })

@@ -21,6 +21,8 @@ export class MarketSelection extends Context.Service<
       selection: Selection,
       span: { readonly fromMillis: number; readonly toMillis: number }
     ): Effect.Effect<ReadonlyArray<string>, SqlError>
+    /** Whether anything of a series is recorded. */
+    hasSeries(series: string): Effect.Effect<boolean, SqlError>
   }
 >()("kalshi-ingestor/store/MarketSelection") {
   static readonly layer = Layer.effect(
@@ -36,6 +38,12 @@ export class MarketSelection extends Context.Service<
               and (${event ?? null}::text is null or m.event_ticker = ${event ?? null}::text)
               and (${market ?? null}::text is null or m.ticker = ${market ?? null}::text)
             order by m.open_time, m.ticker`.pipe(Effect.map((rows) => rows.map(({ ticker }) => ticker)))
+        ),
+        hasSeries: Effect.fn("MarketSelection.hasSeries")((series: string) =>
+          Effect.map(
+            sql<{ known: boolean }>`select exists (select from events where series_ticker = ${series}) as known`,
+            (rows) => rows[0]!.known
+          )
         )
       })
     })

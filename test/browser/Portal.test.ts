@@ -1,12 +1,17 @@
 import { createServer } from "node:http"
 import { assert, describe, layer } from "@effect/vitest"
 import axe from "axe-core"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Schedule from "effect/Schedule"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { BrowserContext, Page } from "playwright-core"
+import { Retention } from "../../src/ingest/Retention.ts"
 import { ForecastScores } from "../../src/store/ForecastScores.ts"
+import { archiveIn } from "../ingest/ArchiveFixture.ts"
 import { cardsAreUpToDate, Portal, password, storeTick } from "../portal/PortalFixture.ts"
+import * as Programs from "../support/Programs.ts"
 import { browser, isInstalled, signIn } from "./Chromium.ts"
 
 /** Hourly and daily events in three categories, one of them with candles, a gap, a book, trades; more closed ones than one page shows. */
@@ -288,6 +293,14 @@ describe.skipIf(!isInstalled)(`in Chromium${isInstalled ? "" : ": install Debian
             return text.trim().split("\n").length
           }
           assert.strictEqual(await lines(), 79)
+          const coming = page.waitForEvent("download")
+          await section.getByRole("listitem").filter({ hasText: "candles" }).getByText("Parquet").click()
+          await section.getByText("candles, PARQUET: 79 rows.").waitFor()
+          const made = await coming
+          assert.strictEqual(made.suggestedFilename(), "KXBTC-A3-T1-candles.parquet")
+          const parts: Array<Buffer> = []
+          for await (const part of await made.createReadStream()) parts.push(part)
+          assert.strictEqual(Buffer.concat(parts).subarray(0, 4).toString(), "PAR1")
           await section.getByLabel("From, your time").fill(await local(31.5))
           await section.getByLabel("To, your time").fill(await local(21.5))
           await section.getByText("From is in it, To is not.").waitFor()
@@ -296,6 +309,48 @@ describe.skipIf(!isInstalled)(`in Chromium${isInstalled ? "" : ": install Debian
           await section.getByText("From is not before To.").waitFor()
           assert.strictEqual(await section.getByRole("link", { name: "CSV" }).count(), 0)
         }),
+      60_000
+    )
+
+    it.effect(
+      "says which days of a market are in the archive only, and has an event's rows made into a file",
+      () =>
+        Effect.gen(function* () {
+          const sql = yield* SqlClient.SqlClient
+          yield* inBrowser(async (page, origin) => signIn(page, origin, password))
+          yield* sql`select ensure_tick_partition((now() - interval '3 days')::date)`
+          yield* sql`insert into market_keys (ticker) values ('KXBTC-C5-T1')`
+          yield* sql`update markets set open_time = now() - interval '4 days' where ticker = 'KXBTC-C5-T1'`
+          yield* sql`insert into ticks (ts, received_ms, market_id, price_dollars, provenance)
+            select date_trunc('day', now(), 'UTC') - interval '65 hours', 5, market_id, 0.5, 0 from market_keys where ticker = 'KXBTC-C5-T1'`
+          const lake = yield* Programs.folder
+          yield* Retention.use(({ pass }) => pass).pipe(
+            Effect.provide(archiveIn(lake, yield* Clock.currentTimeMillis, { ticksDays: 1, tables: ["ticks"] })),
+            Effect.repeat({ until: ({ waiting }) => waiting.length === 0, schedule: Schedule.spaced("200 millis") })
+          )
+          yield* inBrowser(async (page, origin) => {
+            await signIn(page, origin, password, "/market/KXBTC-C5-T1")
+            const section = page.getByRole("region", { name: "Download" })
+            await section
+              .getByText(/are in the archive only, and cannot be shown or downloaded here: ARCHIVE_DIR/)
+              .waitFor()
+            await section
+              .getByRole("listitem")
+              .filter({ hasText: /^ticks/ })
+              .last()
+              .getByText("CSV")
+              .click()
+            await section.getByText(/^ticks, CSV could not be made: from .* is in the archive only/).waitFor()
+            await page.goto(`${origin}/event/KXBTC-A3`)
+            await section.getByLabel("Rows").selectOption("trades")
+            const coming = page.waitForEvent("download")
+            await section.getByRole("button", { name: "Download" }).click()
+            await section.getByText("trades of KXBTC-A3: 5 rows.").waitFor()
+            assert.strictEqual((await coming).suggestedFilename(), "KXBTC-A3-trades.parquet")
+            await section.getByLabel("Of").selectOption("series")
+            await section.getByText("Give From and To, at most 31 days apart.").waitFor()
+          })
+        }).pipe(Effect.scoped),
       60_000
     )
 

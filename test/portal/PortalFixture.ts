@@ -22,6 +22,7 @@ export interface Answer {
   readonly status: number
   readonly headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
   readonly body: string
+  readonly bytes: Buffer
 }
 
 interface Asked {
@@ -69,7 +70,8 @@ export class Portal extends Context.Service<
                   Effect.succeed({
                     status: response.statusCode ?? 0,
                     headers: response.headers,
-                    body: Buffer.concat(parts).toString()
+                    body: Buffer.concat(parts).toString(),
+                    bytes: Buffer.concat(parts)
                   })
                 )
               )

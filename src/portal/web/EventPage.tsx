@@ -1,6 +1,7 @@
 import { useMemo, useState } from "preact/hooks"
 import type { EventDetail, ForecastLine, Outcome } from "../EventsApi.ts"
 import type { MarketQuote } from "../MarketListsApi.ts"
+import { EventDownloads } from "./Downloads.tsx"
 import { EventSnapshot } from "./EventSnapshot.tsx"
 import { Chance, Known, StatusPill } from "./EventTable.tsx"
 import { ExchangeFacts, Fact } from "./facts.tsx"
@@ -223,6 +224,9 @@ export const EventPage = ({ ticker }: { readonly ticker: string }) => {
             <Shown asked={event}>
               {() => <Outcomes event={shown!} lines={lines} coloured={coloured} range={range} />}
             </Shown>
+          </Section>
+          <Section id="download" title="Download">
+            <EventDownloads event={ticker} series={shown?.seriesTicker ?? null} />
           </Section>
         </>
       )}

@@ -1,6 +1,4 @@
-import { useState } from "preact/hooks"
 import type { Gap, LifeStep, MarketDetail, Prediction, TradeRow } from "../MarketApi.ts"
-import { Instant, instantOf } from "./controls.tsx"
 import { ExchangeFacts, Fact, TimeFact } from "./facts.tsx"
 import { amount, cents, chance, exactTime, money, nothing, percent, span } from "./format.ts"
 import { Empty, Shown } from "./states.tsx"
@@ -166,59 +164,3 @@ export const Gaps = ({ gaps }: { readonly gaps: Asked<ReadonlyArray<Gap>> }) =>
       </ul>
     </details>
   )
-
-const formats = [
-  ["csv", "CSV"],
-  ["ndjson", "NDJSON"]
-] as const
-
-/** Files of all that is recorded, or of a span of it. */
-export const Downloads = ({ ticker }: { readonly ticker: string }) => {
-  const [from, setFrom] = useState("")
-  const [to, setTo] = useState("")
-  const range = { from: instantOf(from), to: instantOf(to) }
-  const isEmpty = range.from !== undefined && range.to !== undefined && range.from >= range.to
-  const href = (table: string, format: string) => {
-    const query = new URLSearchParams({ format })
-    if (range.from !== undefined) query.set("from", range.from)
-    if (range.to !== undefined) query.set("to", range.to)
-    return `/api/markets/${encodeURIComponent(ticker)}/download/${table}?${query}`
-  }
-  return (
-    <>
-      <form class="at" onSubmit={(event) => event.preventDefault()}>
-        <Instant label="From" value={from} onChange={setFrom} />
-        <Instant label="To" value={to} onChange={setTo} />
-        <p class="quiet small" role="status">
-          {isEmpty
-            ? "From is not before To."
-            : range.from === undefined && range.to === undefined
-              ? "All of it; give a span for a part."
-              : "From is in it, To is not."}
-        </p>
-      </form>
-      <ul class="downloads">
-        {(["ticks", "candles", "trades"] as const).map((table) => (
-          <li key={table}>
-            <span>{table}</span>
-            {formats.map(([format, name]) =>
-              isEmpty ? (
-                <span key={format} class="quiet">
-                  {name}
-                </span>
-              ) : (
-                <a key={format} href={href(table, format)} download>
-                  {name}
-                </a>
-              )
-            )}
-          </li>
-        ))}
-        <li>
-          <span>facts</span>
-          <a href={`/api/markets/${encodeURIComponent(ticker)}`}>JSON</a>
-        </li>
-      </ul>
-    </>
-  )
-}

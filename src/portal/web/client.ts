@@ -25,3 +25,9 @@ export const problemOf = (error: unknown): string =>
   typeof error === "object" && error !== null && "_tag" in error && typeof error._tag === "string"
     ? error._tag
     : "Unreachable"
+
+/** What a declared error says, if it says something. */
+export const saidOf = (error: unknown): string | undefined =>
+  typeof error === "object" && error !== null && "problem" in error && typeof error.problem === "string"
+    ? error.problem
+    : undefined

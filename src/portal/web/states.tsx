@@ -23,10 +23,17 @@ export const Empty = ({ children }: { readonly children: ComponentChildren }) =>
 /** Nothing here, where that is no news. */
 export const None = ({ children }: { readonly children: ComponentChildren }) => <p class="quiet none">{children}</p>
 
-export const Failed = ({ onRetry, stale }: { readonly onRetry: () => void; readonly stale?: boolean }) => (
+export const Failed = (props: {
+  readonly onRetry: () => void
+  readonly stale?: boolean
+  readonly problem?: string | undefined
+}) => (
   <div class="notice" role="alert">
-    <p>This could not be read{stale === true ? "; what is shown may be old" : ""}.</p>
-    <button type="button" onClick={onRetry}>
+    <p>
+      This could not be read{props.problem === undefined ? "" : `: ${props.problem}`}
+      {props.stale === true ? "; what is shown may be old" : ""}.
+    </p>
+    <button type="button" onClick={props.onRetry}>
       Try again
     </button>
   </div>
@@ -41,7 +48,9 @@ export const Shown = <A,>(props: {
   const { asked } = props
   return (
     <>
-      {asked.state === "failed" && <Failed onRetry={asked.reload} stale={asked.value !== undefined} />}
+      {asked.state === "failed" && (
+        <Failed onRetry={asked.reload} stale={asked.value !== undefined} problem={asked.problem} />
+      )}
       {asked.state === "loading" && asked.value === undefined && <Skeleton rows={props.rows ?? 6} />}
       {asked.value !== undefined && props.children(asked.value)}
     </>

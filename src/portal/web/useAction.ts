@@ -2,12 +2,9 @@ import type * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { useState } from "preact/hooks"
 import { useSignedOut } from "./access.ts"
-import { type Client, call, problemOf } from "./client.ts"
+import { type Client, call, problemOf, saidOf } from "./client.ts"
 
-const whyNot = (error: unknown) =>
-  typeof error === "object" && error !== null && "problem" in error
-    ? `Not done: ${String(error.problem)}.`
-    : "Not done: try again later."
+const whyNot = (error: unknown) => `Not done: ${saidOf(error) ?? "try again later"}.`
 
 /** Asks the portal to do something, and says what came of it. */
 export const useAction = (onDone: () => void) => {

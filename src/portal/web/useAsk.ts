@@ -2,11 +2,13 @@ import type * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import { useCallback, useEffect, useRef, useState } from "preact/hooks"
 import { useSignedOut } from "./access.ts"
-import { type Client, call, problemOf } from "./client.ts"
+import { type Client, call, problemOf, saidOf } from "./client.ts"
 
 export interface Asked<A> {
   readonly value: A | undefined
   readonly state: "loading" | "ready" | "failed" | "unknown"
+  /** Why it failed, where the portal says so. */
+  readonly problem: string | undefined
   readonly reload: () => void
 }
 
@@ -17,10 +19,11 @@ export const useAsk = <A, E>(
   everySeconds?: number
 ): Asked<A> => {
   const onSignedOut = useSignedOut()
-  const [shown, setShown] = useState<{ key: string; value: A | undefined; state: Asked<A>["state"] }>({
+  const [shown, setShown] = useState<Omit<Asked<A>, "reload"> & { readonly key: string }>({
     key,
     value: undefined,
-    state: "loading"
+    state: "loading",
+    problem: undefined
   })
   const turn = useRef(0)
   const asked = useRef(request)
@@ -31,18 +34,21 @@ export const useAsk = <A, E>(
     const mine = turn.current
     const answer = await call((client) => asked.current(client))
     if (mine !== turn.current) return
-    if (Result.isSuccess(answer)) return setShown({ key, value: answer.success, state: "ready" })
+    if (Result.isSuccess(answer)) return setShown({ key, value: answer.success, state: "ready", problem: undefined })
     const problem = problemOf(answer.failure)
     if (problem === "SignInRequired") return onSignedOut()
     setShown((before) => ({
       key,
       value: before.key === key ? before.value : undefined,
-      state: problem === "NotKnown" ? "unknown" : "failed"
+      state: problem === "NotKnown" ? "unknown" : "failed",
+      problem: problem === "ArchivedOnly" ? saidOf(answer.failure) : undefined
     }))
   }, [key])
 
   useEffect(() => {
-    setShown((before) => (before.key === key ? before : { key, value: undefined, state: "loading" }))
+    setShown((before) =>
+      before.key === key ? before : { key, value: undefined, state: "loading", problem: undefined }
+    )
     void reload()
     if (everySeconds === undefined) return
     const timer = setInterval(() => void reload(), everySeconds * 1000)
@@ -52,6 +58,7 @@ export const useAsk = <A, E>(
   return {
     value: shown.key === key ? shown.value : undefined,
     state: shown.key === key ? shown.state : "loading",
+    problem: shown.key === key ? shown.problem : undefined,
     reload: () => void reload()
   }
 }

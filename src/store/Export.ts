@@ -5,13 +5,12 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type { SqlError } from "effect/sql/SqlError"
 import { SettingError } from "../runtime/SettingError.ts"
-import { ArchiveError } from "../store/ArchiveError.ts"
-import { ArchiveLedger } from "../store/ArchiveLedger.ts"
-import { ArchiveSource, type RowsWanted } from "../store/ArchiveSource.ts"
-import * as ArchiveStage from "../store/ArchiveStage.ts"
-import { archiveTables, type Widths } from "../store/ArchiveTables.ts"
-import { quoted } from "../store/DuckDb.ts"
-import * as Lake from "./Lake.ts"
+import { ArchivedDays } from "./ArchivedDays.ts"
+import type { ArchiveError } from "./ArchiveError.ts"
+import * as ArchiveFiles from "./ArchiveFiles.ts"
+import { ArchiveSource, type RowsWanted } from "./ArchiveSource.ts"
+import * as ArchiveStage from "./ArchiveStage.ts"
+import { archiveTables, type Widths } from "./ArchiveTables.ts"
 
 export interface ExportQuery extends RowsWanted {
   readonly fromMillis: number
@@ -19,6 +18,8 @@ export interface ExportQuery extends RowsWanted {
   readonly toMillis: number
   readonly file: string
   readonly format: ArchiveStage.FileFormat
+  /** In place of the table's own. */
+  readonly columns?: ArchiveStage.ShownColumns
 }
 
 export interface Exported {
@@ -38,51 +39,23 @@ export interface ExportOptions {
 export class Export extends Context.Service<
   Export,
   {
-    readonly write: (
+    /** `told`: rows taken in so far; when it fails there is no file. */
+    readonly write: <E = never>(
       query: ExportQuery,
-      told: (rows: number) => Effect.Effect<void>
-    ) => Effect.Effect<Exported, SqlError | ArchiveError | SettingError>
+      told: (rows: number) => Effect.Effect<void, E>
+    ) => Effect.Effect<Exported, E | SqlError | ArchiveError | SettingError>
   }
->()("kalshi-ingestor/ingest/Export") {
+>()("kalshi-ingestor/store/Export") {
   static readonly layerWith = ({ directory, memoryMegabytes }: ExportOptions) =>
     Layer.effect(
       Export,
       Effect.gen(function* () {
         const source = yield* ArchiveSource
-        const ledger = yield* ArchiveLedger
+        const archived = yield* ArchivedDays
 
-        /** Files of what left the database, whole ones only. */
-        const gone = Effect.fnUntraced(function* ({ fromMillis, series, table, toMillis }: ExportQuery) {
-          const datasets = (yield* ledger.list).filter(
-            (d) =>
-              d.table === table &&
-              d.detachedAtMillis !== undefined &&
-              d.fromMillis < toMillis &&
-              d.toMillis > fromMillis
-          )
-          const files = datasets
-            .flatMap((dataset) => dataset.files)
-            .filter(
-              (file) =>
-                series === undefined ||
-                series.some((name) => file.path.startsWith(`${table}/series=${encodeURIComponent(name)}/`))
-            )
-          if (files.length > 0 && directory === undefined)
-            return yield* new SettingError({
-              setting: "ARCHIVE_DIR",
-              problem: `a part of this span left the database (${datasets[0]!.name}), and the archive's directory is not set`,
-              fix: "set it to the archive's directory, or ask for a later span"
-            })
-          for (const file of files) {
-            const fault = yield* Lake.fault(directory!, file)
-            if (fault !== undefined) return yield* new ArchiveError({ problem: fault })
-          }
-          return files.map((file) => path.join(directory!, file.path))
-        })
-
-        const write = Effect.fn("Export.write")(function* (
+        const write = Effect.fn("Export.write")(function* <E = never>(
           query: ExportQuery,
-          told: (rows: number) => Effect.Effect<void>
+          told: (rows: number) => Effect.Effect<void, E>
         ) {
           const table = archiveTables[query.table]
           const work = yield* Effect.acquireRelease(
@@ -101,30 +74,34 @@ export class Export extends Context.Service<
           const done = yield* source.snapshot(
             query.table,
             Effect.gen(function* () {
-              const files = yield* gone(query)
+              const files = yield* archived.whole(yield* archived.gone({ ...query, tables: [query.table] }), true)
               const widths = wider(
                 yield* source.widths(query),
                 yield* ArchiveStage.widthsOf(files, memoryMegabytes),
                 table.columns.filter(({ kind }) => kind === "decimals").map(({ name }) => name)
               )
-              const stage = yield* ArchiveStage.make(table, widths, { directory: work, memoryMegabytes })
+              const stage = yield* ArchiveStage.make(table, widths, {
+                directory: work,
+                memoryMegabytes,
+                readable: files
+              })
               yield* stage.markets(yield* source.markets(query))
               const live = yield* stage.append(source.lines(query), told)
-              const archived = yield* stage.appendFiles(files, condition(query, table.time))
-              yield* told(live + archived)
-              return { stage, archived, rows: live + archived }
+              const fromFiles = yield* stage.appendFiles(files, condition(query, table.time))
+              yield* told(live + fromFiles)
+              return { stage, archived: fromFiles, rows: live + fromFiles }
             })
           )
           const finished = path.join(work, "finished")
-          yield* done.stage.writeAll(finished, query.format)
+          yield* done.stage.writeAll(finished, query.format, query.columns)
           const bytes = fs.statSync(finished).size
-          yield* Lake.publish(path.dirname(path.resolve(query.file)), finished, path.basename(query.file))
+          yield* ArchiveFiles.publish(path.dirname(path.resolve(query.file)), finished, path.basename(query.file))
           return { rows: done.rows, archived: done.archived, bytes }
         }, Effect.scoped)
 
         return Export.of({ write })
       })
-    )
+    ).pipe(Layer.provide(ArchivedDays.layerWith({ directory })))
 }
 
 /** Elements of lists have no name of their own in a file: all lists are as wide as the widest. */
@@ -134,10 +111,17 @@ const wider = (database: Widths, files: Widths, lists: ReadonlyArray<string>): W
   ...(files["list"] === "wide" ? Object.fromEntries(lists.map((name) => [name, "wide" as const])) : {})
 })
 
-const condition = ({ fromMillis, series, tickers, toMillis }: ExportQuery, time: string): string =>
-  [
-    `f."${time}" >= make_timestamp(${fromMillis * 1000})::timestamptz`,
-    `f."${time}" < make_timestamp(${toMillis * 1000})::timestamptz`,
-    ...(tickers === undefined ? [] : [`f.ticker in (${tickers.map(quoted).join(", ")})`]),
-    ...(series === undefined ? [] : [`f.series in (${series.map(quoted).join(", ")})`])
-  ].join(" and ")
+const condition = ({ fromMillis, series, tickers, toMillis }: ExportQuery, time: string): ArchiveStage.RowsOfFiles => {
+  const values: Array<string> = []
+  const listed = (texts: ReadonlyArray<string>) =>
+    texts.length === 0 ? "null" : texts.map((text) => `$${values.push(text)}`).join(", ")
+  return {
+    where: [
+      `f."${time}" >= make_timestamp(${fromMillis * 1000})::timestamptz`,
+      `f."${time}" < make_timestamp(${toMillis * 1000})::timestamptz`,
+      ...(tickers === undefined ? [] : [`f.ticker in (${listed(tickers)})`]),
+      ...(series === undefined ? [] : [`f.series in (${listed(series)})`])
+    ].join(" and "),
+    values
+  }
+}
