@@ -45,9 +45,12 @@ export class ArchivedTicks extends Context.Service<
           `select ${instant("epoch_us(f.ts)")} as "at", ${instant("epoch_us(f.ts) + f.received_ms::bigint * 1000")} as "receivedAt",
             ${fields.map(([name, column]) => `${decimalText(`f.${column}`)} as "${name}"`).join(", ")},
             ${provenanceName("f.provenance")} as provenance
-          from read_parquet(${listOf(files)}, union_by_name = true, hive_partitioning = false) f
-          where f.ticker = $1 and epoch_us(f.ts) >= $2::bigint and epoch_us(f.ts) <= $3::bigint
-          order by f.ts desc limit $4::bigint`,
+          from (
+            select * from read_parquet(${listOf(files)}, union_by_name = true, hive_partitioning = false)
+            where ticker = $1 and ts >= make_timestamp($2::bigint)::timestamptz and ts <= make_timestamp($3::bigint)::timestamptz
+            order by ts desc limit $4::bigint
+          ) f
+          order by f.ts desc`,
           [ticker, String(span.fromMillis * 1000), String(span.toMillis * 1000), limit]
         )) as unknown as ReadonlyArray<TickRow>
       }, Effect.scoped)

@@ -44,8 +44,8 @@ export const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'
 /** A DuckDB of one's own, in UTC, gone with its file when the scope closes. */
 export const open = Effect.fn("DuckDb.open")(function* (options: DuckDbOptions) {
   const { DuckDBInstance } = yield* library
-  const attempt = <A>(make: () => Promise<A>) =>
-    Effect.tryPromise({ try: make, catch: (cause) => new ArchiveError({ problem: `DuckDB: ${oneLine(cause)}` }) })
+  const failure = (cause: unknown) => new ArchiveError({ problem: `DuckDB: ${oneLine(cause)}` })
+  const attempt = <A>(make: () => Promise<A>) => Effect.tryPromise({ try: make, catch: failure })
   const instance = yield* Effect.acquireRelease(
     attempt(() =>
       DuckDBInstance.create(options.file ?? ":memory:", {
@@ -67,11 +67,36 @@ export const open = Effect.fn("DuckDb.open")(function* (options: DuckDbOptions) 
     attempt(() => instance.connect()),
     (made) => Effect.sync(() => made.closeSync())
   )
+  // A connection that is closed under a running statement blocks the whole process for good: whoever is interrupted waits until the
+  // statement has ended. A statement that has not begun yet does not hear the first call.
   const cancellable = <A>(make: () => Promise<A>) =>
-    attempt(make).pipe(Effect.onInterrupt(() => Effect.sync(() => connection.interrupt())))
+    Effect.callback<A, ArchiveError>((resume) => {
+      let running = true
+      make().then(
+        (value) => {
+          running = false
+          resume(Effect.succeed(value))
+        },
+        (cause) => {
+          running = false
+          resume(Effect.fail(failure(cause)))
+        }
+      )
+      return Effect.whileLoop({
+        while: () => running,
+        body: () =>
+          Effect.andThen(
+            Effect.sync(() => connection.interrupt()),
+            Effect.sleep("10 millis")
+          ),
+        step: () => undefined
+      })
+    })
   const run = (statement: string, values: DuckValues = []) =>
     Effect.asVoid(cancellable(() => connection.run(statement, [...values])))
   yield* run("set timezone = 'UTC'")
+  // It is thrown away: nothing of it need be in order when it closes, which the whole process waits for.
+  if (options.file !== undefined) yield* run("pragma disable_checkpoint_on_shutdown")
   if (options.reach !== undefined) {
     const absolute = (names: ReadonlyArray<string>, end: string) =>
       `[${names.map((name) => quoted(`${path.resolve(name)}${end}`)).join(", ")}]`

@@ -16,6 +16,7 @@ import { TestDatabase } from "../support/Database.ts"
 import { auditRows, folder, overDatabase, overPort, overSocket, program, token, until } from "./AdminFixture.ts"
 
 const reading = [
+  "archive",
   "audit",
   "budget",
   "config",
