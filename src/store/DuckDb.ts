@@ -62,6 +62,8 @@ export const open = Effect.fn("DuckDb.open")(function* (options: DuckDbOptions) 
     attempt(make).pipe(Effect.onInterrupt(() => Effect.sync(() => connection.interrupt())))
   const run = (statement: string) => Effect.asVoid(cancellable(() => connection.run(statement)))
   yield* run("set timezone = 'UTC'")
+  // The file is gone in a moment: nothing need be written to it when it closes.
+  if (options.file !== undefined) yield* run("pragma disable_checkpoint_on_shutdown")
   return {
     run,
     rows: (statement) =>
