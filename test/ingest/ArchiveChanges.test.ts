@@ -1,15 +1,12 @@
-import * as path from "node:path"
 import * as PgClient from "@effect/sql-pg/PgClient"
-import { assert, describe, it } from "@effect/vitest"
+import { assert, layer } from "@effect/vitest"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Retention } from "../../src/ingest/Retention.ts"
 import { TestDatabase } from "../support/Database.ts"
 import * as Programs from "../support/Programs.ts"
-import { archiveIn, catalog, dayMillis, firstDay, partitionOf, tickDay, ticksOf } from "./ArchiveFixture.ts"
-
-const name = partitionOf("ticks", 0)
+import { archiveIn, catalog, dateOf, dayMillis, firstDay, partitionOf, tickDay, ticksOf } from "./ArchiveFixture.ts"
 
 /** One connection, on which transactions are begun and ended by hand. */
 const session = Effect.gen(function* () {
@@ -18,42 +15,26 @@ const session = Effect.gen(function* () {
     Layer.fresh(PgClient.layer({ url, maxConnections: 1, startupParameters: { timezone: "UTC" } }))
   )
   const sql = Context.get(context, PgClient.PgClient)
-  return (...statements: ReadonlyArray<string>) =>
-    Effect.forEach(statements, (statement) => sql.unsafe(statement), { discard: true })
-})
-
-const archived = Effect.fnUntraced(function* (lake: string) {
-  const done = yield* Effect.provide(
-    Retention.use(({ pass }) => pass),
-    archiveIn(lake, firstDay + dayMillis)
-  )
-  assert.include(done.archived, name)
+  return (day: number, statements: ReadonlyArray<string>) =>
+    Effect.forEach(
+      statements,
+      (statement) => sql.unsafe(statement.replaceAll("DAY", dateOf(day)).replaceAll("PART", partitionOf("ticks", day))),
+      { discard: true }
+    )
 })
 
 /** Why the partition stays; null: it is gone. */
-const detached: Effect.Effect<string | null, unknown, PgClient.PgClient> = PgClient.PgClient.use((sql) =>
-  sql<{ problem: string | null }>`
-    select detach_archived(name, dataset_id, false, 2000) as problem from archive_datasets where name = ${name}`.pipe(
-    Effect.map((rows) => rows[0]!.problem)
+const detached = (day: number) =>
+  PgClient.PgClient.use((sql) =>
+    sql<{ problem: string | null }>`
+      select detach_archived(name, dataset_id, false, 10000) as problem
+      from archive_datasets where name = ${partitionOf("ticks", day)}`.pipe(Effect.map((rows) => rows[0]!.problem))
   )
-)
 
 const inserted = (at: string) =>
-  `insert into ticks (ts, received_ms, market_id, price_dollars) values ('2026-08-01T${at}Z', 0, 1, 0.5)`
-
-/** A day of 300 ticks that is over, a folder for its archive, and the connection of somebody else. */
-const ready = Effect.gen(function* () {
-  yield* catalog
-  yield* tickDay(0)
-  yield* ticksOf(0, 300)
-  return { lake: path.join(yield* Programs.folder, "lake"), one: yield* session }
-})
+  `insert into ticks (ts, received_ms, market_id, price_dollars) values ('DAYT${at}Z', 0, 1, 0.5)`
 
 const changed = /^rows changed since it was archived: 300 then, (\d+) now$/
-
-const refuses = Effect.fnUntraced(function* (stored: number) {
-  assert.strictEqual(changed.exec((yield* detached) ?? "it is gone")?.[1], String(stored))
-})
 
 const cases: ReadonlyArray<{
   readonly what: string
@@ -93,7 +74,7 @@ const cases: ReadonlyArray<{
   {
     what: "keeps it when a subtransaction that had written by then is part of what commits after, as many rows as before",
     before: ["begin", "savepoint s", inserted("03:00"), "release savepoint s"],
-    after: ["delete from ticks where ts = '2026-08-01T00:00Z'", "commit"],
+    after: ["delete from PART where ts = 'DAYT00:00Z'", "commit"],
     stored: 300
   },
   {
@@ -104,72 +85,84 @@ const cases: ReadonlyArray<{
   },
   {
     what: "keeps it when a row was updated",
-    after: ["update ticks set volume = volume + 1 where volume = 7"],
+    after: ["update PART set volume = volume + 1 where volume = 7"],
     stored: 300
   },
   {
     what: "keeps it when a row was updated to what it was",
-    after: ["update ticks set volume = volume where volume = 7"],
+    after: ["update PART set volume = volume where volume = 7"],
     stored: 300
   },
   {
     what: "keeps it when a row was deleted and an equal one inserted",
-    after: ["with gone as (delete from ticks where volume = 7 returning *) insert into ticks select * from gone"],
+    after: ["with gone as (delete from PART where volume = 7 returning *) insert into ticks select * from gone"],
     stored: 300
   },
   {
     what: "keeps it when a row was deleted, its place cleared, and another put there",
-    after: ["delete from ticks where volume = 7", `vacuum ${name}`, inserted("03:00")],
+    after: ["delete from PART where volume = 7", "vacuum PART", inserted("03:00")],
     stored: 300
   },
-  { what: "keeps it when a row is gone", after: ["delete from ticks where volume = 7"], stored: 299 },
+  { what: "keeps it when a row is gone", after: ["delete from PART where volume = 7"], stored: 299 },
   {
     what: "lets it go when a delete was rolled back",
-    after: ["begin", "delete from ticks where volume < 100", "rollback"],
+    after: ["begin", "delete from PART where volume < 100", "rollback"],
     stored: undefined
   },
   {
     what: "lets it go when rows were only locked",
     after: [
       "begin",
-      "select from ticks where volume = 7 for share",
+      "select from PART where volume = 7 for share",
       "savepoint s",
-      "select from ticks where volume = 7 for update",
+      "select from PART where volume = 7 for update",
       "commit"
     ],
     stored: undefined
   },
-  { what: "lets it go when its rows were frozen", after: [`vacuum (freeze) ${name}`], stored: undefined }
+  { what: "lets it go when its rows were frozen", after: ["vacuum (freeze) PART"], stored: undefined }
 ]
 
-describe("a partition that was archived", () => {
-  for (const { after = [], atEnd = [], before = [], stored, what } of cases)
-    it.live(what, () =>
+layer(TestDatabase.layer, { timeout: "30 seconds", excludeTestServices: true })(
+  "a partition that was archived",
+  (it) => {
+    it.effect("is archived anew and goes, when it was archived before versions of rows were noted", () =>
       Effect.gen(function* () {
-        const { lake, one } = yield* ready
-        yield* one(...before)
-        yield* archived(lake)
-        yield* one(...after)
-        if (stored === undefined) assert.isNull(yield* detached)
-        else yield* refuses(stored)
-        yield* one(...atEnd)
-      }).pipe(Effect.scoped, Effect.provide(TestDatabase.layer))
-    )
+        const sql = yield* PgClient.PgClient
+        const lake = yield* Programs.folder
+        const name = partitionOf("ticks", 50)
+        yield* catalog
+      yield* tickDay(50)
+        yield* ticksOf(50, 300)
+        const of = sql`select dataset_id from archive_datasets where name = ${name}`
+        yield* Effect.gen(function* () {
+          const { archiveOne, pass } = yield* Retention
+          assert.isUndefined(yield* archiveOne("ticks", name))
+          const [first] = yield* of
+          yield* sql`update archive_datasets set row_versions = null where name = ${name}`
+          assert.match((yield* detached(50)) ?? "", /^rows changed, for all that is known/)
+          assert.include((yield* pass).detached, name)
+          assert.deepStrictEqual(yield* of, [first!])
+        }).pipe(Effect.provide(archiveIn(lake, firstDay + 60 * dayMillis, { ticksDays: 1, tables: ["ticks"] })))
 
-  it.live("is archived anew and goes, when it was archived before versions of rows were noted", () =>
-    Effect.gen(function* () {
-      const sql = yield* PgClient.PgClient
-      const { lake } = yield* ready
-      yield* archived(lake)
-      const [first] = yield* sql`select dataset_id from archive_datasets where name = ${name}`
-      yield* sql`update archive_datasets set row_versions = null`
-      assert.match((yield* detached) ?? "", /^rows changed, for all that is known/)
-      const done = yield* Effect.provide(
-        Retention.use(({ pass }) => pass),
-        archiveIn(lake, firstDay + 9 * dayMillis, { ticksDays: 1, lockMillis: 2000 })
+  for (const [day, { after = [], atEnd = [], before = [], stored, what }] of cases.entries())
+      it.effect(what, () =>
+        Effect.gen(function* () {
+          const lake = yield* Programs.folder
+          const other = yield* session
+          yield* tickDay(day)
+            yield* ticksOf(day, 300)
+          yield* other(day, before)
+          const waits = yield* Effect.provide(
+            Retention.use(({ archiveOne }) => archiveOne("ticks", partitionOf("ticks", day))),
+            archiveIn(lake, firstDay + 100 * dayMillis)
+          )
+          assert.isUndefined(waits)
+          yield* other(day, after)
+          const problem = yield* detached(day)
+          if (stored === undefined) assert.isNull(problem)
+          else assert.strictEqual(changed.exec(problem ?? "it is gone")?.[1], String(stored), String(problem))
+          yield* other(day, atEnd)
+        })
       )
-      assert.deepStrictEqual(done.detached, [name])
-      assert.deepStrictEqual(yield* sql`select dataset_id from archive_datasets where name = ${name}`, [first!])
-    }).pipe(Effect.scoped, Effect.provide(TestDatabase.layer))
-  )
 })

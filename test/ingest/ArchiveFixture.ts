@@ -24,7 +24,8 @@ const options: RetentionOptions = {
   ticksDays: 0,
   booksDays: 0,
   rollUp: true,
-  lockMillis: 200
+  // Long enough for the server's own upkeep, which gives way to whoever waits for it.
+  lockMillis: 10_000
 }
 
 /** An archive in `directory`, at an instant of the exchange's clock. */

@@ -5,7 +5,6 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Schedule from "effect/Schedule"
 import { Archive } from "../../src/ingest/Archive.ts"
 import { Retention } from "../../src/ingest/Retention.ts"
 import { ArchiveLedger } from "../../src/store/ArchiveLedger.ts"
@@ -21,19 +20,6 @@ const passAt = (lake: string, day: number, over: Parameters<typeof archiveIn>[2]
   Effect.provide(
     Retention.use(({ pass }) => pass),
     archiveIn(lake, firstDay + day * dayMillis, over)
-  )
-/**
- * Passes until nothing waits. A partition may wait for a moment: the server's own upkeep holds it, or a transaction of another database of
- * the server is older than what was read, so that its rows count as changed.
- */
-const settledAt = (...args: Parameters<typeof passAt>): ReturnType<typeof passAt> =>
-  Effect.flatMap(passAt(...args), (done) =>
-    done.waiting.length === 0
-      ? Effect.succeed(done)
-      : Effect.map(Effect.delay(settledAt(...args), "200 millis"), (later) => ({
-          ...later,
-          detached: [...done.detached, ...later.detached]
-        }))
   )
 const archivedRows = (lake: string) =>
   Effect.map(askViews(lake, "select count(*)::int as n from archived_ticks"), (rows) => rows[0]!["n"] as number)
@@ -53,7 +39,7 @@ describe("Retention", () => {
           yield* ticksOf(day, perDay)
           most = Math.max(most, yield* count("ticks"))
           if (day % 3 < 2) continue
-          yield* settledAt(lake, day + 1)
+          yield* passAt(lake, day + 1)
           const inDatabase = yield* count("ticks")
           const gone = yield* sql<{ n: number }>`
             select coalesce(sum(rows), 0)::int as n from archive_datasets where parent = 'ticks' and detached_at is not null`
@@ -63,12 +49,19 @@ describe("Retention", () => {
         assert.strictEqual(yield* count("ticks"), 3 * perDay)
         assert.strictEqual(yield* archivedRows(lake), 30 * perDay)
         assert.strictEqual(yield* count("tick_minutes"), 27 * perDay)
+        assert.deepStrictEqual(
+          yield* askViews(
+            lake,
+            "select count(distinct date)::int as days, sum(volume)::bigint::varchar as sum from archived_ticks"
+          ),
+          [{ days: 30, sum: String((30 * perDay * (perDay - 1)) / 2) }]
+        )
         yield* Effect.gen(function* () {
           const archive = yield* Archive
-          for (const dataset of yield* (yield* ArchiveLedger).list) {
-            assert.isUndefined(yield* archive.faultIn(dataset), dataset.name)
-            assert.isUndefined(yield* archive.compare(dataset), dataset.name)
-          }
+          const datasets = yield* (yield* ArchiveLedger).list
+          assert.strictEqual(datasets.filter(({ table }) => table === "ticks").length, 30)
+          for (const dataset of datasets) assert.isUndefined(yield* archive.faultIn(dataset), dataset.name)
+          assert.isUndefined(yield* archive.compare(datasets[0]!))
         }).pipe(Effect.provide(archiveIn(lake, firstDay)))
       }).pipe(Effect.scoped, Effect.provide(TestDatabase.layer)),
     120_000
@@ -89,7 +82,7 @@ describe("Retention", () => {
         )
         // As many rows as before, one of them another: counting would not tell.
         yield* sql`update ticks set price_dollars = 0.77 where ctid = (select ctid from ticks limit 1)`
-        const again = yield* settledAt(lake, 5)
+        const again = yield* passAt(lake, 5)
         assert.deepStrictEqual(again.detached, [partitionOf("ticks", 0)])
         assert.strictEqual(yield* count("ticks"), 0)
         assert.deepStrictEqual(
@@ -99,7 +92,7 @@ describe("Retention", () => {
 
         yield* tickDay(0)
         yield* ticksOf(0, 10)
-        const late = yield* settledAt(lake, 5)
+        const late = yield* passAt(lake, 5)
         assert.deepStrictEqual(late.detached, [`${partitionOf("ticks", 0)}-2`])
         assert.strictEqual(yield* archivedRows(lake), 310)
       }).pipe(Effect.scoped, Effect.provide(TestDatabase.layer))
@@ -136,7 +129,7 @@ describe("Retention", () => {
         const bytes = fs.readFileSync(file)
         bytes[40]! ^= 1
         fs.writeFileSync(file, bytes)
-        const done = yield* settledAt(lake, 9)
+        const done = yield* passAt(lake, 9)
         assert.deepStrictEqual(done.detached, [name])
         assert.strictEqual(yield* archivedRows(lake), 299)
       }).pipe(Effect.scoped, Effect.provide(TestDatabase.layer))
@@ -161,16 +154,11 @@ describe("Retention", () => {
         )
       )
       yield* Deferred.await(reading)
-      const blocked = yield* passAt(lake, 9).pipe(
-        Effect.repeat({
-          while: ({ waiting }) => waiting[0]?.problem.startsWith("rows changed") === true,
-          schedule: Schedule.spaced("200 millis")
-        })
-      )
+      const blocked = yield* passAt(lake, 9, { ticksDays: 3, lockMillis: 200 })
       yield* Deferred.succeed(enough, undefined)
       yield* Fiber.join(reader)
       assert.deepStrictEqual(blocked.waiting, [{ partition: partitionOf("ticks", 0), problem: "it is in use" }])
-      assert.deepStrictEqual((yield* settledAt(lake, 9)).detached, [partitionOf("ticks", 0)])
+      assert.deepStrictEqual((yield* passAt(lake, 9)).detached, [partitionOf("ticks", 0)])
     }).pipe(Effect.scoped, Effect.provide(TestDatabase.layer))
   )
 
@@ -189,7 +177,7 @@ describe("Retention", () => {
           '2026-08-20T00:00Z', '1 minute') order by ticker`
       const before = yield* heard
       assert.strictEqual(before[0]?.at, "2026-08-01T00:00:00.000000Z")
-      assert.strictEqual((yield* settledAt(lake, 9)).detached.length, 2)
+      assert.strictEqual((yield* passAt(lake, 9)).detached.length, 2)
       assert.deepStrictEqual(yield* heard, before)
       const minutes = yield* sql<{ minute: string; ticks: number; open: string; mid: string | null; volume: string }>`
         select rfc3339(minute) as minute, ticks, open::text, implied_yes_mid::text as mid, volume::text
