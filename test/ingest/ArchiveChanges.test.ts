@@ -132,7 +132,7 @@ layer(TestDatabase.layer, { timeout: "30 seconds", excludeTestServices: true })(
         const lake = yield* Programs.folder
         const name = partitionOf("ticks", 50)
         yield* catalog
-      yield* tickDay(50)
+        yield* tickDay(50)
         yield* ticksOf(50, 300)
         const of = sql`select dataset_id from archive_datasets where name = ${name}`
         yield* Effect.gen(function* () {
@@ -144,14 +144,16 @@ layer(TestDatabase.layer, { timeout: "30 seconds", excludeTestServices: true })(
           assert.include((yield* pass).detached, name)
           assert.deepStrictEqual(yield* of, [first!])
         }).pipe(Effect.provide(archiveIn(lake, firstDay + 60 * dayMillis, { ticksDays: 1, tables: ["ticks"] })))
+      })
+    )
 
-  for (const [day, { after = [], atEnd = [], before = [], stored, what }] of cases.entries())
+    for (const [day, { after = [], atEnd = [], before = [], stored, what }] of cases.entries())
       it.effect(what, () =>
         Effect.gen(function* () {
           const lake = yield* Programs.folder
           const other = yield* session
           yield* tickDay(day)
-            yield* ticksOf(day, 300)
+          yield* ticksOf(day, 300)
           yield* other(day, before)
           const waits = yield* Effect.provide(
             Retention.use(({ archiveOne }) => archiveOne("ticks", partitionOf("ticks", day))),
@@ -165,4 +167,5 @@ layer(TestDatabase.layer, { timeout: "30 seconds", excludeTestServices: true })(
           yield* other(day, atEnd)
         })
       )
-})
+  }
+)
