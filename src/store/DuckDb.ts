@@ -67,8 +67,8 @@ export const open = Effect.fn("DuckDb.open")(function* (options: DuckDbOptions) 
     attempt(() => instance.connect()),
     (made) => Effect.sync(() => made.closeSync())
   )
-  // A connection that is closed under a running statement blocks the whole process for good: whoever is interrupted waits until the
-  // statement has ended. A statement that has not begun yet does not hear the first call.
+  // A database that is closed under a running statement never lets go of its thread, and the process never ends: whoever is interrupted
+  // waits until the statement has ended. One that has not begun yet does not hear the first call.
   const cancellable = <A>(make: () => Promise<A>) =>
     Effect.callback<A, ArchiveError>((resume) => {
       let running = true

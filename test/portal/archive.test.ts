@@ -297,6 +297,9 @@ layer(withArchive, { timeout: "60 seconds", excludeTestServices: true })("a port
         at("/download/ticks")
       ])
         assert.strictEqual((yield* ask(from, {})).status, 401, from)
+      const { paths } = JSON.parse(yield* read("/openapi.json"))
+      assert.include(JSON.stringify(paths["/api/markets/{ticker}/ticks"].get.responses["409"]), "ArchivedOnly")
+      assert.include(JSON.stringify(paths["/api/exports/{table}"].get.responses["507"]), "NoRoom")
       const made = yield* ask(files("ticks", `market=${ticker}&format=csv&from=2026-08-01&to=2026-08-02`), yield* token)
       assert.strictEqual(table(made.body).length, perDay / 2 + 2)
       yield* nothingIsLeft
