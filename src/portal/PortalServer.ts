@@ -173,7 +173,10 @@ export const PortalRoutes = Layer.mergeAll(
 const Listener = Layer.unwrap(
   Effect.gen(function* () {
     const { host, port } = yield* PortalConfig
-    const server = createServer({ keepAliveTimeout: idleMillis })
+    // It listens before its routes are there: who asks in that moment would never be answered.
+    const server = createServer({ keepAliveTimeout: idleMillis }, (_, response) => {
+      if (server.listenerCount("request") === 1) response.writeHead(503, { "retry-after": "1" }).end("starting\n")
+    })
     const listening = NodeHttpServer.layerServer(() => server, {
       host,
       port,
