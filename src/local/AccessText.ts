@@ -2,16 +2,14 @@ import {
   access,
   functionsOf,
   groupOf,
-  harmless,
   ingestKeys,
-  type QueueOperation,
-  queueOperations,
   queueOwners,
   type RoleName,
   roleNames,
   type SecretKind,
   secrets
 } from "../runtime/Access.ts"
+import { harmless, type QueueOperation, queueOperations } from "../runtime/AccessFunctions.ts"
 import { privileges } from "../store/RolesSql.ts"
 import { code, table } from "./Markdown.ts"
 

@@ -2,16 +2,8 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import {
-  access,
-  ownersOf,
-  type QueueOperation,
-  queueOwners,
-  type RoleName,
-  roleNames,
-  secretKind,
-  secrets
-} from "./Access.ts"
+import { access, ownersOf, queueOwners, type RoleName, roleNames, secretKind, secrets } from "./Access.ts"
+import type { QueueOperation } from "./AccessFunctions.ts"
 import * as Environment from "./Environment.ts"
 import * as Setting from "./Setting.ts"
 import { SettingError } from "./SettingError.ts"

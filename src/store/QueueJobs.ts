@@ -5,7 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Result from "effect/Result"
 import type { SqlError } from "effect/sql/SqlError"
-import type { QueueOperation } from "../runtime/Access.ts"
+import type { QueueOperation } from "../runtime/AccessFunctions.ts"
 import { type Guard, Guardrails, mayQueue, type NotOurs } from "../runtime/Guardrails.ts"
 
 /** How many priorities there are: 0, the most urgent, to 9. */

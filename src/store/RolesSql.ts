@@ -1,17 +1,5 @@
-import {
-  access,
-  asOwner,
-  functionsOf,
-  groupOf,
-  harmless,
-  keysOf,
-  ownersOnly,
-  ownersTables,
-  type RoleName,
-  readingFunctions,
-  roleNames,
-  triggers
-} from "../runtime/Access.ts"
+import { access, functionsOf, groupOf, keysOf, ownersTables, type RoleName, roleNames } from "../runtime/Access.ts"
+import { asOwner, harmless, ownersOnly, readers, triggers } from "../runtime/AccessFunctions.ts"
 
 const owner = groupOf("owner")
 const groups = roleNames.map(groupOf).join(", ")
@@ -25,7 +13,7 @@ const tables = sorted([
 ])
 const functions = sorted([
   ...harmless,
-  ...readingFunctions,
+  ...readers,
   ...asOwner,
   ...triggers,
   ...ownersOnly,

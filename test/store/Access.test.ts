@@ -5,20 +5,16 @@ import * as Layer from "effect/Layer"
 import { SqlError } from "effect/sql/SqlError"
 import {
   access,
-  asOwner,
   functionsOf,
   groupOf,
-  harmless,
   type IngestKey,
   ingestKeys,
   keysOf,
-  ownersOnly,
   ownersTables,
   type RoleName,
-  readingFunctions,
-  roleNames,
-  triggers
+  roleNames
 } from "../../src/runtime/Access.ts"
+import { asOwner, harmless, ownersOnly, readers, triggers } from "../../src/runtime/AccessFunctions.ts"
 import * as Grants from "../../src/store/Grants.ts"
 import { privileges } from "../../src/store/RolesSql.ts"
 import { sqlState } from "../../src/store/SqlState.ts"
@@ -91,7 +87,7 @@ layer(TestDatabase.layer, { timeout: "60 seconds" })("who may do what", (it) => 
         (yield* relations).map(({ name }) => name).sort(),
         "src/runtime/Access.ts"
       )
-      const known = new Set<string>([...harmless, ...readingFunctions, ...asOwner, ...triggers, ...ownersOnly])
+      const known = new Set<string>([...harmless, ...readers, ...asOwner, ...triggers, ...ownersOnly])
       assert.deepStrictEqual(
         [...known].sort(),
         (yield* functions).map(({ name }) => name).sort(),
