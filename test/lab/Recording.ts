@@ -229,6 +229,10 @@ export const record = Effect.fnUntraced(function* (image: string | undefined) {
   yield* more("ticks of the first job", ticks, 0).pipe(Effect.tapError(() => Console.error(logOf(first))))
   yield* walk("look")
   yield* walk("ask")
+  yield* walk("backup")
+  const { out: restored } = yield* walk("restore")
+  if (!/^restored (?!0 )\d+ rows of \d+ tables/m.test(restored))
+    return yield* new LabFailed({ step: "the restored backup", said: restored })
 
   const lock = path.join(pgdata, "postgres/postmaster.pid")
   const before = read(lock)
@@ -260,6 +264,8 @@ export const record = Effect.fnUntraced(function* (image: string | undefined) {
   yield* more("the predictor of another job", connected("predictor"), 0)
   yield* more("candles, which the workers bring", candles, 0)
 
+  // Signalled once they have run for a minute, while the rest goes on.
+  yield* Slurm.limit(workers, 2)
   const seen = yield* ticks
   yield* Slurm.limit(first, 2)
   yield* gone(first)
@@ -275,6 +281,12 @@ export const record = Effect.fnUntraced(function* (image: string | undefined) {
   yield* say(`job ${first} handed over to ${next}: a hole of ${Number(gap?.["seconds"]).toFixed(1)} s`)
   yield* walk("holder")
   yield* more("the predictor, which followed the database", connected("predictor"), 0)
+  yield* waitFor(
+    "a worker's way back into the queue",
+    120,
+    Slurm.stateOf(`${workers}_1`),
+    ({ restarts }) => restarts === 1
+  )
 
   const lastHole = Number(gap?.["until"])
   const stood = yield* ticks

@@ -92,7 +92,7 @@ export const daemons = Effect.gen(function* () {
 export const stateOf = (job: string) =>
   Effect.map(run(`scontrol --oneliner show job ${job}`, { env: environment }), ({ out }) => ({
     state: /JobState=(\w+)/.exec(out)?.[1] ?? "",
-    exit: /ExitCode=(\d+)/.exec(out)?.[1] ?? "",
+    restarts: Number(/Restarts=(\d+)/.exec(out)?.[1] ?? 0),
     node: / NodeList=(\S+)/.exec(out)?.[1] ?? ""
   }))
 

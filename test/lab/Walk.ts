@@ -29,6 +29,8 @@ export const steps = [
   "predictor",
   "holder",
   "cancel",
+  "backup",
+  "restore",
   "install",
   "no-container-job",
   "no-slurm"
