@@ -12,6 +12,7 @@ import type { SettingError } from "../runtime/SettingError.ts"
 import { sha256 } from "../runtime/Sha256.ts"
 import { version } from "../runtime/Version.ts"
 import { ArchiveError } from "../store/ArchiveError.ts"
+import * as ArchiveFiles from "../store/ArchiveFiles.ts"
 import { type ArchivedFile, ArchiveLedger, type Dataset } from "../store/ArchiveLedger.ts"
 import { ArchiveSource, type AttachedPartition } from "../store/ArchiveSource.ts"
 import * as ArchiveStage from "../store/ArchiveStage.ts"
@@ -124,7 +125,7 @@ export class Archive extends Context.Service<
           for (const unit of yield* read.stage.units) {
             const from = path.join(work, `${files.length}.parquet`)
             yield* read.stage.writeUnit(unit, from)
-            const { bytes, sha256: hash } = yield* Lake.digest(from)
+            const { bytes, sha256: hash } = yield* ArchiveFiles.digest(from)
             files.push({
               from,
               path: Lake.unitPath(table.name, unit.series, unit.date, name),
@@ -158,7 +159,7 @@ export class Archive extends Context.Service<
             activity
           }
           for (const { from, path: to } of files) {
-            yield* Lake.publish(directory, from, to)
+            yield* ArchiveFiles.publish(directory, from, to)
             yield* step("published", rows)
           }
           const paths = new Set(listed.map((file) => file.path))
@@ -170,8 +171,8 @@ export class Archive extends Context.Service<
             ["gaps.parquet", read.gaps]
           ] as const) {
             const to = Lake.datasetPath(name, file)
-            besides.push({ path: to, ...(yield* Lake.digest(from)) })
-            yield* Lake.publish(directory, from, to)
+            besides.push({ path: to, ...(yield* ArchiveFiles.digest(from)) })
+            yield* ArchiveFiles.publish(directory, from, to)
           }
           yield* Lake.writeText(
             directory,
@@ -196,7 +197,7 @@ export class Archive extends Context.Service<
         const liveOf = Effect.fnUntraced(function* (partition: AttachedPartition, collected: string) {
           const name = yield* ledger.nextName(partition.partition)
           const { files, rows } = yield* written(partition, name, yield* working(partition))
-          for (const { from, path: to } of files) yield* Lake.publish(collected, from, to)
+          for (const { from, path: to } of files) yield* ArchiveFiles.publish(collected, from, to)
           return rows
         }, Effect.scoped)
 
@@ -219,7 +220,7 @@ export class Archive extends Context.Service<
           partition: (partition) => Effect.scoped(Effect.flatMap(working(partition), (work) => write(partition, work))),
           faultIn: Effect.fn("Archive.faultIn")(function* (dataset) {
             for (const file of dataset.files) {
-              const fault = yield* Lake.fault(directory, file)
+              const fault = yield* ArchiveFiles.fault(directory, file)
               if (fault !== undefined) return fault
             }
             return undefined

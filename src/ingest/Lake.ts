@@ -7,8 +7,6 @@ import * as Schema from "effect/Schema"
 import { SettingError } from "../runtime/SettingError.ts"
 import { failing, makeDirectory, publish, syncDirectory } from "../store/ArchiveFiles.ts"
 
-export { digest, fault, publish } from "../store/ArchiveFiles.ts"
-
 /*
  * The archive's directory:
  *   lake.json                                           whose it is

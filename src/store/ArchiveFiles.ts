@@ -50,7 +50,7 @@ export const publish = Effect.fnUntraced(function* (directory: string, from: str
 const chunk = 1 << 20
 
 /** Read from the start to the end, a megabyte at a time. */
-export const digest = Effect.fn("Lake.digest")(function* (file: string) {
+export const digest = Effect.fn("ArchiveFiles.digest")(function* (file: string) {
   const read = Effect.acquireUseRelease(
     failing("a file cannot be read", () => fs.openSync(file, "r")),
     Effect.fnUntraced(function* (descriptor) {

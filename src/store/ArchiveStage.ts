@@ -252,7 +252,7 @@ const shown = (format: FileFormat) => (column: ArchiveColumn) => {
   if (column.kind === "instant")
     return format === "parquet"
       ? `make_timestamp(${value})::timestamptz as "${column.name}"`
-      : `strftime(make_timestamp(${value}), '%Y-%m-%dT%H:%M:%S.%fZ') as "${column.name}"`
+      : `${instantText(value)} as "${column.name}"`
   // In JSON numbers are read as binary floats: exact ones are text, as the portal writes them.
   if (format === "ndjson" && column.kind === "decimal") return `${canonical(value)} as "${column.name}"`
   if (format === "ndjson" && column.kind === "decimals")
@@ -286,6 +286,9 @@ const stagedType = (column: ArchiveColumn, widths: Widths): string => {
   }
 }
 const lineType = stagedType
+
+/** Microseconds as RFC 3339. */
+export const instantText = (micros: string): string => `strftime(make_timestamp(${micros}), '%Y-%m-%dT%H:%M:%S.%fZ')`
 
 /** A decimal as the database writes it: with the places that the exchange gives, or those that it needs where the column is wide. */
 export const decimalText = (value: string) =>

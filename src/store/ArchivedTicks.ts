@@ -5,7 +5,7 @@ import * as Semaphore from "effect/Semaphore"
 import type { SqlError } from "effect/sql/SqlError"
 import { type ArchivedDay, ArchivedDays, daysAtMost, problemOf, type Unread } from "./ArchivedDays.ts"
 import { ArchiveSource } from "./ArchiveSource.ts"
-import { decimalText, listOf, provenanceName } from "./ArchiveStage.ts"
+import { decimalText, instantText, listOf, provenanceName } from "./ArchiveStage.ts"
 import { open } from "./DuckDb.ts"
 import { MarketReads, type Span, type TickRow } from "./MarketReads.ts"
 
@@ -42,7 +42,7 @@ export class ArchivedTicks extends Context.Service<
         const files = yield* archived.whole([day], false)
         const duck = yield* open({ memoryMegabytes, reach: { files, directories: [] } })
         return (yield* duck.rows(
-          `select ${instant("epoch_us(f.ts)")} as "at", ${instant("epoch_us(f.ts) + f.received_ms::bigint * 1000")} as "receivedAt",
+          `select ${instantText("epoch_us(f.ts)")} as "at", ${instantText("epoch_us(f.ts) + f.received_ms::bigint * 1000")} as "receivedAt",
             ${fields.map(([name, column]) => `${decimalText(`f.${column}`)} as "${name}"`).join(", ")},
             ${provenanceName("f.provenance")} as provenance
           from (
@@ -93,5 +93,3 @@ const fields = [
   ["volume", "volume"],
   ["openInterest", "open_interest"]
 ] as const
-
-const instant = (micros: string) => `strftime(make_timestamp(${micros}), '%Y-%m-%dT%H:%M:%S.%fZ')`

@@ -5,7 +5,7 @@ import * as Stream from "effect/Stream"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import { fromMillis } from "../market/Timestamp.ts"
-import { decimalText, provenanceName, type ShownColumns } from "./ArchiveStage.ts"
+import { decimalText, instantText, provenanceName, type ShownColumns } from "./ArchiveStage.ts"
 import type { ArchivedTable } from "./ArchiveTables.ts"
 
 export const downloadTables = ["ticks", "candles", "trades"] as const
@@ -30,8 +30,6 @@ interface Shape {
   readonly time: string
   readonly order: string
 }
-
-const instant = (micros: string) => `strftime(make_timestamp(${micros}), '%Y-%m-%dT%H:%M:%S.%fZ')`
 const number = (name: string) => [name, `t.${name}::text`, decimalText(`s."${name}"`)] as const
 const numbers = (...names: ReadonlyArray<string>) => names.map(number)
 const provenance = ["provenance", "provenance_name(t.provenance)", provenanceName('s."provenance"')] as const
@@ -40,8 +38,12 @@ const isMarket = "t.market_id = (select k.market_id from market_keys k where k.t
 const shapes: Readonly<Record<DownloadTable, Shape>> = {
   ticks: {
     columns: [
-      ["ts", "rfc3339(t.ts)", instant('s."ts"')],
-      ["received_at", "rfc3339(received_at(t.ts, t.received_ms))", instant('s."ts" + s."received_ms"::bigint * 1000')],
+      ["ts", "rfc3339(t.ts)", instantText('s."ts"')],
+      [
+        "received_at",
+        "rfc3339(received_at(t.ts, t.received_ms))",
+        instantText('s."ts" + s."received_ms"::bigint * 1000')
+      ],
       ...numbers(
         "price_dollars",
         "yes_bid_dollars",
@@ -61,7 +63,7 @@ const shapes: Readonly<Record<DownloadTable, Shape>> = {
   candles: {
     columns: [
       ["period_interval_minutes", "t.period_interval_minutes::text", 's."period_interval_minutes"::varchar'],
-      ["end_period_ts", "rfc3339(t.end_period_ts)", instant('s."end_period_ts"')],
+      ["end_period_ts", "rfc3339(t.end_period_ts)", instantText('s."end_period_ts"')],
       ...numbers("open", "high", "low", "close", "yes_bid_close", "yes_ask_close", "volume", "open_interest"),
       provenance
     ],
@@ -74,7 +76,7 @@ const shapes: Readonly<Record<DownloadTable, Shape>> = {
       [
         "ts",
         "rfc3339(t.ts + coalesce(t.micros, 0) * interval '1 microsecond')",
-        instant('s."ts" + coalesce(s."micros", 0)')
+        instantText('s."ts" + coalesce(s."micros", 0)')
       ],
       ["trade_id", "t.trade_id::text", 's."trade_id"::varchar'],
       ...numbers("count", "yes_price_dollars"),

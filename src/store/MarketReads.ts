@@ -4,6 +4,7 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as SqlClient from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
+import type * as Statement from "effect/sql/Statement"
 import type { Decimal } from "../market/Decimal.ts"
 import { fromMillis, type Timestamp } from "../market/Timestamp.ts"
 
@@ -196,39 +197,39 @@ export class MarketReads extends Context.Service<
           and c.end_period_ts > ${fromMillis(span.fromMillis)}::timestamptz and c.end_period_ts <= ${fromMillis(span.toMillis)}::timestamptz
         order by c.end_period_ts desc limit ${candlesAtMost}`
 
-      const binned = (ticker: string, span: Span, minutes: number) => sql<ChartCandle>`
+      /** `rows`: at, open, high, low, close, volume, interest, bid and ask of ticks, or of minutes of them. */
+      const made = (minutes: number, rows: Statement.Fragment) => sql<ChartCandle>`
         select extract(epoch from b.starts + ${`${minutes} minutes`}::interval)::float8 as seconds,
           b.open::text as open, b.high::text as high, b.low::text as low, b.close::text as close,
           case when b.volume > 0 then b.volume end::text as volume, b.interest::text as "openInterest",
           b.bid::text as "yesBid", b.ask::text as "yesAsk", 'ticks' as source
         from (
-          select date_bin(${`${minutes} minutes`}::interval, t.ts, timestamptz '2000-01-01 00:00:00Z') as starts,
-            (array_agg(t.price_dollars order by t.ts) filter (where t.price_dollars > 0))[1] as open,
-            max(t.price_dollars) filter (where t.price_dollars > 0) as high, min(t.price_dollars) filter (where t.price_dollars > 0) as low,
-            (array_agg(t.price_dollars order by t.ts desc) filter (where t.price_dollars > 0))[1] as close, max(t.volume) - min(t.volume) as volume,
-            (array_agg(t.open_interest order by t.ts desc))[1] as interest,
-            (array_agg(t.yes_bid_dollars order by t.ts desc))[1] as bid, (array_agg(t.yes_ask_dollars order by t.ts desc))[1] as ask
-          from ticks t where t.market_id = ${idOf(ticker)} and ${within(span)}
+          select date_bin(${`${minutes} minutes`}::interval, t.at, timestamptz '2000-01-01 00:00:00Z') as starts,
+            (array_agg(t.open order by t.at) filter (where t.open > 0))[1] as open,
+            max(t.high) filter (where t.high > 0) as high, min(t.low) filter (where t.low > 0) as low,
+            (array_agg(t.close order by t.at desc) filter (where t.close > 0))[1] as close, max(t.volume) - min(t.volume) as volume,
+            (array_agg(t.interest order by t.at desc))[1] as interest,
+            (array_agg(t.bid order by t.at desc))[1] as bid, (array_agg(t.ask order by t.at desc))[1] as ask
+          from (${rows}) t (at, open, high, low, close, volume, interest, bid, ask)
           group by 1) b
         order by b.starts`
 
-      /** The same of what is kept of ticks that left the database. */
-      const binnedMinutes = (ticker: string, span: Span, minutes: number) => sql<ChartCandle>`
-        select extract(epoch from b.starts + ${`${minutes} minutes`}::interval)::float8 as seconds,
-          b.open::text as open, b.high::text as high, b.low::text as low, b.close::text as close,
-          case when b.volume > 0 then b.volume end::text as volume, b.interest::text as "openInterest",
-          b.bid::text as "yesBid", b.ask::text as "yesAsk", 'ticks' as source
-        from (
-          select date_bin(${`${minutes} minutes`}::interval, t.minute, timestamptz '2000-01-01 00:00:00Z') as starts,
-            (array_agg(t.open order by t.minute) filter (where t.open > 0))[1] as open,
-            max(t.high) filter (where t.high > 0) as high, min(t.low) filter (where t.low > 0) as low,
-            (array_agg(t.close order by t.minute desc) filter (where t.close > 0))[1] as close, max(t.volume) - min(t.volume) as volume,
-            (array_agg(t.open_interest order by t.minute desc))[1] as interest,
-            (array_agg(t.yes_bid_dollars order by t.minute desc))[1] as bid, (array_agg(t.yes_ask_dollars order by t.minute desc))[1] as ask
-          from tick_minutes t where t.market_id = ${idOf(ticker)}
-            and t.minute >= ${fromMillis(span.fromMillis)}::timestamptz and t.minute <= ${fromMillis(span.toMillis)}::timestamptz
-          group by 1) b
-        order by b.starts`
+      const ofTicks = (ticker: string, span: Span, minutes: number) =>
+        made(
+          minutes,
+          sql`select t.ts, t.price_dollars, t.price_dollars, t.price_dollars, t.price_dollars, t.volume, t.open_interest,
+              t.yes_bid_dollars, t.yes_ask_dollars
+            from ticks t where t.market_id = ${idOf(ticker)} and ${within(span)}`
+        )
+
+      /** Of what is kept of ticks that left the database. */
+      const ofMinutes = (ticker: string, span: Span, minutes: number) =>
+        made(
+          minutes,
+          sql`select t.minute, t.open, t.high, t.low, t.close, t.volume, t.open_interest, t.yes_bid_dollars, t.yes_ask_dollars
+            from tick_minutes t where t.market_id = ${idOf(ticker)}
+              and t.minute >= ${fromMillis(span.fromMillis)}::timestamptz and t.minute <= ${fromMillis(span.toMillis)}::timestamptz`
+        )
 
       /** From the first to the last instant of a span whose candles were not read from the exchange; nothing when all were. */
       const unread = (ticker: string, span: Span, minutes: number) => sql<{
@@ -250,8 +251,8 @@ export class MarketReads extends Context.Service<
         const period = minutes * 60_000
         const earliest = Math.ceil((span.toMillis - tickSpanMillis[minutes]) / period) * period
         const unreadSpan = { fromMillis: Math.max(rest.fromMillis, earliest), toMillis: rest.toMillis }
-        const ticks = yield* binned(ticker, unreadSpan, minutes)
-        const kept = yield* binnedMinutes(ticker, unreadSpan, minutes)
+        const ticks = yield* ofTicks(ticker, unreadSpan, minutes)
+        const kept = yield* ofMinutes(ticker, unreadSpan, minutes)
         const of = (some: ReadonlyArray<ChartCandle>) => some.map((candle) => [candle.seconds, candle] as const)
         return [...new Map([...of(kept), ...of(ticks), ...of(candles)]).values()].toSorted(
           (a, b) => a.seconds - b.seconds
